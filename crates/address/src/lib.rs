@@ -1,0 +1,1 @@
+//! Addresses: local part, domain, quoting, VERP, and the rewriting of recipients.

@@ -1,0 +1,1 @@
+//! The commands of quail(1).

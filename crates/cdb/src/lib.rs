@@ -1,0 +1,1 @@
+//! Constant databases, as users/cdb and morercpthosts.cdb use them.

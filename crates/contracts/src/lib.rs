@@ -1,0 +1,1 @@
+//! Bytes between programs: exit codes, envelopes, spawner, clean and worker protocols.

@@ -1,0 +1,1 @@
+//! Control files: the parser rules, the catalogue, one loader.

@@ -1,0 +1,1 @@
+//! One delivery to a recipient of this host: .qmail and what it says.

@@ -1,0 +1,1 @@
+//! Mail exchangers and addresses, looked up and cached.

@@ -1,0 +1,1 @@
+//! qmail-inject and its relatives: from a header to an envelope.

@@ -1,0 +1,1 @@
+//! Maildir and mbox, written so that a crash loses nothing.

@@ -1,0 +1,1 @@
+//! qmail-send's loop around the scheduler: descriptors, disk threads, bounces, log.

@@ -1,0 +1,1 @@
+//! Message text: dates, Received lines, header fields and tokens, bounce text.

@@ -1,0 +1,1 @@
+//! The kernel, made safe: the only crate with unsafe code.

@@ -1,0 +1,1 @@
+//! The SMTP server: a session as a machine, and the two ways to run it.

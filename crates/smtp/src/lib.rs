@@ -1,0 +1,1 @@
+//! SMTP words: commands, replies, end of data, dot-stuffing.

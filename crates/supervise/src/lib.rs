@@ -1,0 +1,1 @@
+//! Starting the programs with their descriptors and identities, and starting them again.

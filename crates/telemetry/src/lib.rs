@@ -1,0 +1,1 @@
+//! Log lines, built in one place.

@@ -1,0 +1,1 @@
+//! Who owns an address: users/assign, users/cdb and the account rules.

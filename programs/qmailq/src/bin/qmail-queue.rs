@@ -1,0 +1,5 @@
+//! qmail-queue: not written yet.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(111)
+}

@@ -1,0 +1,5 @@
+//! qmail-start: not written yet.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::from(111)
+}

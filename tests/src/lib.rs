@@ -1,0 +1,1 @@
+//! A private world for tests, and the tests that need whole programs.

@@ -1,1 +1,25 @@
-//! Maildir and mbox, written so that a crash loses nothing.
+//! Mail put where a reader looks for it: [`maildir`] and [`mbox`].
+//!
+//! Both take the home directory as a descriptor and never change the working directory, so any
+//! number of deliveries run side by side in one process. Success means: the message, and every
+//! directory entry that leads to it, is on stable storage.
+//!
+//! A delivery reads the message with `pread`, so the offset of the shared file description is
+//! neither used nor moved. Nothing here knows `.qmail`; the lines above the message come in as
+//! [`Heading`].
+//!
+//! - [`name`]: what a new Maildir file is called
+//! - [`maildir`]: tmp, sync, link into new, sync the directory
+//! - [`quoting`]: `From ` lines made harmless, without ever holding a line
+//! - [`mbox`]: append under a lock, or leave the file as it was
+//! - [`copy`]: a message read in bounded pieces
+#![forbid(unsafe_code)]
+
+pub mod copy;
+pub mod heading;
+pub mod maildir;
+pub mod mbox;
+pub mod name;
+pub mod quoting;
+
+pub use heading::Heading;

@@ -1,0 +1,133 @@
+//! Packets with descriptors: sequenced-packet socket pairs between a spawner and its workers.
+
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg,
+    sendmsg, socketpair,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A connected pair. Each packet arrives whole or not at all; end of file when the other end is closed.
+/// Both ends are close-on-exec and blocking.
+pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// Sends one packet, and a copy of `attached` with it. Never raises SIGPIPE. With a non-blocking socket,
+/// `WouldBlock` means that nothing was sent.
+pub fn send(socket: BorrowedFd<'_>, packet: &[u8], attached: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let fds = attached.map(|fd| [fd.as_raw_fd()]);
+    let control: Vec<_> = fds.iter().map(|fds| ControlMessage::ScmRights(fds)).collect();
+    loop {
+        match sendmsg::<UnixAddr>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(packet)],
+            &control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
+            Ok(n) if n == packet.len() => return Ok(()),
+            Ok(_) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// One packet, and the descriptor that came with it.
+#[derive(Debug)]
+pub struct Received {
+    /// How many bytes of the buffer are the packet. 0: the other end is closed.
+    pub length: usize,
+    /// The first descriptor that came with it; further ones are closed.
+    pub attached: Option<OwnedFd>,
+    /// The packet was longer than the buffer; the rest is lost.
+    pub truncated: bool,
+}
+
+/// Receives one packet into `buffer`. Descriptors are close-on-exec.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 4]);
+    let mut slices = [IoSliceMut::new(buffer)];
+    let message = loop {
+        match recvmsg::<UnixAddr>(
+            socket.as_raw_fd(),
+            &mut slices,
+            Some(&mut space),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ) {
+            Err(nix::Error::EINTR) => {}
+            other => break other?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            // SAFETY: the kernel has just made these descriptors for us; nobody else owns them.
+            descriptors.extend(fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    Ok(Received {
+        length: message.bytes,
+        attached: (!descriptors.is_empty()).then(|| descriptors.swap_remove(0)),
+        truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
+    })
+}
+
+/// Who is at the other end of a connected Unix socket: pid, uid and gid at the time it connected.
+pub fn peer_credentials(socket: impl AsFd) -> io::Result<(i32, u32, u32)> {
+    let c = nix::sys::socket::getsockopt(&socket, nix::sys::socket::sockopt::PeerCredentials)?;
+    Ok((c.pid(), c.uid(), c.gid()))
+}
+
+/// Makes a descriptor non-blocking, or blocking again. The flag belongs to the open file, not to the number:
+/// everybody who shares it is affected.
+pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    let flags = if on { flags | OFlag::O_NONBLOCK } else { flags - OFlag::O_NONBLOCK };
+    fcntl(&fd, FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Seek, Write};
+
+    #[test]
+    fn a_packet_carries_a_descriptor() {
+        let (a, b) = packet_pair().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"message").unwrap();
+        file.rewind().unwrap();
+        send(a.as_fd(), b"one", Some(file.as_fd())).unwrap();
+        send(a.as_fd(), b"two", None).unwrap();
+        drop(a);
+
+        let mut buffer = [0; 16];
+        let first = receive(b.as_fd(), &mut buffer).unwrap();
+        assert_eq!((&buffer[..first.length], first.truncated), (&b"one"[..], false));
+        let mut text = String::new();
+        std::fs::File::from(first.attached.unwrap()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "message");
+
+        let mut tiny = [0; 2];
+        let second = receive(b.as_fd(), &mut tiny).unwrap();
+        assert!(second.truncated && second.attached.is_none());
+        assert_eq!(receive(b.as_fd(), &mut buffer).unwrap().length, 0);
+    }
+
+    #[test]
+    fn sending_to_nobody_is_an_error_and_no_signal() {
+        let (a, b) = packet_pair().unwrap();
+        drop(b);
+        assert!(send(a.as_fd(), b"x", None).is_err());
+    }
+
+    #[test]
+    fn the_peer_of_a_pair_is_ourselves() {
+        let (a, _b) = packet_pair().unwrap();
+        assert_eq!(peer_credentials(a).unwrap().1, nix::unistd::getuid().as_raw());
+    }
+}

@@ -1,1 +1,16 @@
-//! Control files: the parser rules, the catalogue, one loader.
+//! Control files: `control/NAME`, one setting each (qmail-control(5), contract 3).
+//!
+//! - [`read`]: the four ways a file is read: line, line-or-default, int, list
+//! - [`catalogue`]: every file we know: its form, default, range and meaning, in one table
+//! - [`warning`]: what is said about a wrong value: file, line, value, what would be accepted
+//!
+//! A missing file means the documented default. A file that cannot be read is an error for the program that
+//! needs it, never a default.
+
+pub mod catalogue;
+pub mod read;
+pub mod warning;
+
+pub use catalogue::{CATALOGUE, Form, Setting};
+pub use read::{Control, ControlError};
+pub use warning::Warning;

@@ -3,12 +3,14 @@
 //! A wrapper is a few lines, its name is the promise, its SAFETY line says why the call cannot go wrong. What
 //! `nix` and `std` already make safe is used from there directly.
 //!
+//! - [`child`]: waiting for a child together with other things
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
 //! - [`strerror`]: the original's words for errno
 //! - [`writeback`]: starting to write a file out, before its sync
 
+pub mod child;
 pub mod home;
 pub mod packet;
 pub mod process;

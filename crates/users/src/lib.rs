@@ -1,1 +1,16 @@
-//! Who owns an address: users/assign, users/cdb and the account rules.
+//! Who owns an address.
+//!
+//! The answer comes in this order (qmail-users(5), qmail-getpw(8)):
+//!
+//! 1. `users/cdb`, if there is one: [`database`].
+//! 2. The machine's accounts: [`accounts`], asked by `qmail-getpw` as an account without privilege, so that
+//!    what it cannot see is not a home; [`lookup_service`] is its warm form.
+//! 3. The account `alias`.
+//!
+//! `users/cdb` is compiled from `users/assign` ([`assign`] reads it, [`compile`] is qmail-newu(8)).
+#![forbid(unsafe_code)]
+
+pub mod accounts;
+pub mod assign;
+pub mod compile;
+pub mod database;

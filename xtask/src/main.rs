@@ -1,5 +1,49 @@
-//! xtask: not written yet.
+//! What the project does with itself: `cargo xtask try | test | tidy | bench | replay`.
+//!
+//! Everything here is for people who have the source; nothing of it is installed.
+#![forbid(unsafe_code)]
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(111)
+mod bench;
+mod checks;
+mod debian;
+mod replay;
+mod tally;
+mod terminal;
+mod tidy;
+mod tree;
+mod tryout;
+
+use std::process::ExitCode;
+use terminal::say;
+
+const USAGE: &str = "\
+cargo xtask try [--once]      build every program and run a private mail system; a message arrives
+cargo xtask test              everything that CI checks; ends with: N passed, N failed, N skipped
+cargo xtask tidy              the house rules
+cargo xtask replay [NAME...]  the recorded answers of the original, for these programs (options: vectors/run.py)
+cargo xtask bench [ARG...]    messages per second, release build, beside other mail servers";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let result = match command.as_str() {
+        "try" => tryout::run(&rest),
+        "test" => checks::run(),
+        "tidy" => tidy::run(),
+        "replay" => replay::run(&rest),
+        "bench" => bench::run(&rest),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }

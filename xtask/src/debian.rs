@@ -1,0 +1,159 @@
+//! Debian packages the tests can use: real peers, unpacked beside each other.
+//!
+//! Mail servers conflict as installed packages, and nobody wants their system changed by a test. So packages are
+//! fetched by name with the package manager and unpacked into a directory under `target`, from where the tests run
+//! them with configurations of their own. Libraries they need come along the same way.
+
+use crate::terminal::say;
+use crate::tree;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What the journeys can use, beside what is installed.
+pub const FOR_TESTS: [&str; 10] = [
+    "postfix",
+    "exim4-daemon-light",
+    "opensmtpd",
+    "swaks",
+    "mutt",
+    "dovecot-core",
+    "dovecot-imapd",
+    "procmail",
+    "nsd",
+    "ucspi-tcp",
+];
+
+/// Where unpacked packages are: one tree for each, named like the package.
+pub fn directory() -> PathBuf {
+    tree::target().join("peers")
+}
+
+/// Fetches and unpacks what is not there yet; says aloud what could not be had. Returns the directory.
+pub fn unpack(packages: &[&str]) -> PathBuf {
+    let directory = directory();
+    for name in packages {
+        let root = directory.join(name);
+        if root.join(".complete").exists() {
+            continue;
+        }
+        match fetch(name, &root) {
+            Ok(()) => {}
+            Err(why) => say(&format!("package {name} cannot be had ({why}): the tests with it are skipped")),
+        }
+    }
+    directory
+}
+
+fn fetch(name: &str, root: &Path) -> Result<(), String> {
+    if !Path::new("/etc/debian_version").exists() {
+        return Err("this is not Debian".to_owned());
+    }
+    let text = |e: std::io::Error| e.to_string();
+    let store = directory().join("archives");
+    std::fs::create_dir_all(&store).map_err(text)?;
+    let _ = std::fs::remove_dir_all(root);
+    std::fs::create_dir_all(root).map_err(text)?;
+    refresh_lists();
+    for package in missing_with_dependencies(name)? {
+        download(&package, &store)?;
+        let prefix = format!("{package}_");
+        let archive = std::fs::read_dir(&store)
+            .map_err(text)?
+            .filter_map(Result::ok)
+            .find(|e| e.file_name().to_string_lossy().starts_with(&prefix))
+            .ok_or_else(|| format!("no archive of {package}"))?;
+        run(Command::new("dpkg-deb").arg("-x").arg(archive.path()).arg(root))?;
+    }
+    std::fs::write(root.join(".complete"), b"").map_err(text)
+}
+
+/// The lists are fetched once a run, and only by root; without them the packages are simply not found.
+fn refresh_lists() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if is_root() {
+            let _ = quiet(Command::new("apt-get").args(["-q", "update"])).status();
+        }
+    });
+}
+
+fn download(package: &str, store: &Path) -> Result<(), String> {
+    let prefix = format!("{package}_");
+    let have = std::fs::read_dir(store)
+        .map_err(|e| e.to_string())?
+        .filter_map(Result::ok)
+        .any(|e| e.file_name().to_string_lossy().starts_with(&prefix));
+    if have {
+        return Ok(());
+    }
+    run(Command::new("apt-get").args(["-q", "download", package]).current_dir(store))
+}
+
+/// The package and those of its dependencies that are not installed here.
+fn missing_with_dependencies(name: &str) -> Result<Vec<String>, String> {
+    let output = Command::new("apt-cache")
+        .args([
+            "depends",
+            "--recurse",
+            "--no-recommends",
+            "--no-suggests",
+            "--no-conflicts",
+            "--no-breaks",
+            "--no-replaces",
+            "--no-enhances",
+            name,
+        ])
+        .output()
+        .map_err(|e| format!("apt-cache: {e}"))?;
+    if !output.status.success() {
+        return Err("apt-cache does not know it".to_owned());
+    }
+    let mut wanted: BTreeSet<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        .map(|line| line.split(':').next().unwrap_or(line).to_owned())
+        .collect();
+    let listed = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Abbrev} ${Package}\\n"])
+        .output()
+        .map_err(|e| format!("dpkg-query: {e}"))?;
+    for line in String::from_utf8_lossy(&listed.stdout).lines() {
+        if let Some(installed) = line.strip_prefix("ii  ")
+            && installed != name
+        {
+            wanted.remove(installed.trim());
+        }
+    }
+    // What only set-up scripts want, and whole alternatives of what we have, is left out.
+    wanted.retain(|p| p == name || is_library(p) || p.starts_with("exim4-base") || p == "mailutils-common");
+    Ok(wanted.into_iter().collect())
+}
+
+fn is_library(package: &str) -> bool {
+    package.starts_with("lib") || package.ends_with("-common") || package.ends_with("-core")
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&match std::fs::metadata("/proc/self") {
+        Ok(me) => me,
+        Err(_) => return false,
+    }) == 0
+}
+
+fn quiet(command: &mut Command) -> &mut Command {
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    match quiet(command).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{name}: {status}")),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}

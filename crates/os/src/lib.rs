@@ -7,14 +7,12 @@
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
-//! - [`pidfd`]: waiting for a child's end with poll
 //! - [`strerror`]: the original's words for errno
 //! - [`writeback`]: starting to write a file out, before its sync
 
 pub mod child;
 pub mod home;
 pub mod packet;
-pub mod pidfd;
 pub mod process;
 pub mod strerror;
 pub mod writeback;

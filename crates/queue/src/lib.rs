@@ -1,1 +1,26 @@
 //! The queue on disk: durable steps, readers, clean-up, and the door into it.
+//!
+//! A message's states, as in INTERNALS (contract 4.3; `+` exists, `-` absent, `?` either):
+//!
+//! | state | mess | intd | todo | info | local | remote | bounce | who leads on |
+//! |---|---|---|---|---|---|---|---|---|
+//! | S1 | - | - | - | - | - | - | - | |
+//! | S2 | + | - | - | - | - | - | - | [`incoming`], or [`sweep`] after 36 hours |
+//! | S3 | + | + | - | - | - | - | - | the original only |
+//! | S4 | + | ? | + | ? | ? | ? | - | [`todo`] reads it, [`preprocessed`] makes it S5 |
+//! | S5 | + | - | - | + | ? | ? | ? | [`channel`], [`bounce`] |
+//!
+//! Accepted is what has a durable `todo/ID`; nothing is in `todo` before what it names is durable. [`clean`] takes files
+//! away for `qmail-send`, which may not.
+//!
+//! Under all of them lies [`disk`], the list of durable steps, with `real` and, for crash tests, a simulated one.
+//! [`door`] is what programs use that have a message to hand over; [`service`] answers it.
+
+pub mod disk;
+pub mod door;
+pub mod layout;
+pub mod real;
+pub mod shared_sync;
+
+pub use contracts::QueueId;
+pub use layout::{Channel, Layout};

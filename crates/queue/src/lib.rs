@@ -16,11 +16,21 @@
 //! Under all of them lies [`disk`], the list of durable steps, with `real` and, for crash tests, a simulated one.
 //! [`door`] is what programs use that have a message to hand over; [`service`] answers it.
 
+pub mod bounce;
+pub mod channel;
 pub mod disk;
 pub mod door;
+pub mod info;
 pub mod layout;
+pub mod preprocessed;
+pub mod quarantine;
 pub mod real;
+pub mod scan;
 pub mod shared_sync;
+pub mod store;
+pub mod sweep;
+pub mod todo;
 
 pub use contracts::QueueId;
 pub use layout::{Channel, Layout};
+pub use store::Queue;

@@ -6,6 +6,10 @@
 use crate::disk::{Disk, Names, Stat};
 use nix::{
     fcntl::{AT_FDCWD, AtFlags, OFlag},
+    sys::{
+        stat::{UtimensatFlags, utimensat},
+        time::TimeSpec,
+    },
     unistd::linkat,
 };
 use std::{
@@ -19,7 +23,6 @@ use std::{
         },
     },
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 /// Mode of every file, before the umask.
@@ -133,15 +136,8 @@ impl Disk for RealDisk {
     }
 
     fn set_times(&self, name: &str, seconds: i64) -> io::Result<()> {
-        let time = if seconds < 0 {
-            SystemTime::UNIX_EPOCH
-        } else {
-            SystemTime::UNIX_EPOCH
-                .checked_add(Duration::from_secs(seconds.unsigned_abs()))
-                .ok_or(io::ErrorKind::InvalidInput)?
-        };
-        let times = std::fs::FileTimes::new().set_accessed(time).set_modified(time);
-        OpenOptions::new().write(true).open(self.path(name))?.set_times(times)
+        let time = TimeSpec::new(seconds.max(0), 0);
+        Ok(utimensat(AT_FDCWD, &self.path(name), &time, &time, UtimensatFlags::NoFollowSymlink)?)
     }
 
     fn mark(&self, name: &str, offset: u64, byte: u8) -> io::Result<()> {

@@ -1,0 +1,113 @@
+//! Recipients of a preprocessed message: `local/ID` and `remote/ID` (S5), read in pieces and marked in place.
+
+use crate::{
+    disk::{Disk, absent_is_fine, unlink_if_present},
+    layout::Channel,
+    store::Queue,
+};
+use contracts::{
+    QueueId,
+    envelope::{DONE, WAITING},
+};
+use std::io;
+
+/// The longest record that is read: no writer makes one that comes near (addresses end at 1002 bytes before they are
+/// rewritten). A longer one is broken.
+pub const RECORD_MAX_BYTES: usize = 64 * 1024;
+
+/// A recipient on a channel.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recipient {
+    /// Where its record begins: what [`Queue::mark_done`] wants.
+    pub offset: u64,
+    /// Delivered or failed for good.
+    pub done: bool,
+    /// The rewritten address.
+    pub address: Vec<u8>,
+}
+
+/// Part of a channel file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Piece {
+    /// Recipients in file order, the finished ones too.
+    pub recipients: Vec<Recipient>,
+    /// Where to go on.
+    pub next_offset: u64,
+    /// Nothing follows.
+    pub at_end: bool,
+}
+
+/// Why a channel file, or info, cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// It does not exist.
+    #[error("no such file")]
+    Gone,
+    /// It will never be readable; see [`Queue::quarantine`].
+    #[error("broken: {0}")]
+    Broken(&'static str),
+    /// Trouble that may pass.
+    #[error("cannot read")]
+    Io(#[from] io::Error),
+}
+
+impl<D: Disk> Queue<D> {
+    /// Reads recipients from `offset` (0, or a piece's `next_offset`) on, until there are `count` that are not done or
+    /// about [`RECORD_MAX_BYTES`] have been read. A piece may be empty without being the end.
+    pub fn read_channel(
+        &self,
+        id: QueueId,
+        channel: Channel,
+        offset: u64,
+        count: usize,
+    ) -> Result<Piece, ReadError> {
+        let file =
+            absent_is_fine(self.disk.open(&self.layout.channel(channel, id)))?.ok_or(ReadError::Gone)?;
+        let mut bytes = vec![0; RECORD_MAX_BYTES];
+        let read = self.disk.read_at(&file, offset, &mut bytes)?;
+        bytes.truncate(read);
+        piece(&bytes, offset, count, read < RECORD_MAX_BYTES)
+    }
+
+    /// Marks a recipient as finished: its `T` becomes `D`. Not synced: a crash may repeat the delivery, as always.
+    /// After a failure, [`Queue::append_bounce`] comes first.
+    pub fn mark_done(&self, id: QueueId, channel: Channel, offset: u64) -> io::Result<()> {
+        self.disk.mark(&self.layout.channel(channel, id), offset, DONE)
+    }
+
+    /// Removes a channel file whose recipients are all finished; fine when it is gone.
+    pub fn remove_channel(&self, id: QueueId, channel: Channel) -> io::Result<()> {
+        unlink_if_present(&self.disk, &self.layout.channel(channel, id))
+    }
+}
+
+/// Cuts records out of what was read at `offset`; `at_end` when the file ends with it.
+fn piece(bytes: &[u8], offset: u64, count: usize, at_end: bool) -> Result<Piece, ReadError> {
+    let mut piece = Piece { next_offset: offset, ..Piece::default() };
+    let (mut rest, mut waiting) = (bytes, 0usize);
+    while let Some(end) = memchr::memchr(0, rest) {
+        let Some((record, after)) = rest.split_at_checked(end) else { break };
+        let Some((&kind, address)) = record.split_first() else {
+            return Err(ReadError::Broken("empty record"));
+        };
+        if kind != WAITING && kind != DONE {
+            return Err(ReadError::Broken("unknown record type"));
+        }
+        let done = kind == DONE;
+        piece.recipients.push(Recipient { offset: piece.next_offset, done, address: address.to_vec() });
+        piece.next_offset = piece.next_offset.saturating_add(record.len() as u64).saturating_add(1);
+        rest = after.get(1..).unwrap_or_default();
+        waiting = waiting.saturating_add(usize::from(!done));
+        if waiting >= count {
+            break;
+        }
+    }
+    piece.at_end = at_end && rest.is_empty();
+    // What is left is a record that this read has cut; a whole read of nothing but one is no record.
+    let stuck = piece.recipients.is_empty() && !rest.is_empty();
+    let cut_off = at_end && !rest.is_empty() && memchr::memchr(0, rest).is_none();
+    if stuck || cut_off {
+        return Err(ReadError::Broken("last record has no end"));
+    }
+    Ok(piece)
+}

@@ -1,0 +1,54 @@
+//! An open queue: a disk, the layout found on it, and the directory syncs that its users share.
+
+use crate::{disk::Disk, layout::Layout, real::RealDisk, shared_sync::SharedSync};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// A queue. Shared by reference among threads; every call may block on the disk.
+#[derive(Debug)]
+pub struct Queue<D: Disk = RealDisk> {
+    pub(crate) disk: D,
+    pub(crate) layout: Layout,
+    syncs: Mutex<BTreeMap<String, Arc<SharedSync>>>,
+}
+
+impl Queue<RealDisk> {
+    /// The queue of the installation in `home`.
+    pub fn open(home: &Path) -> io::Result<Self> {
+        Self::on(RealDisk::at(&home.join("queue")))
+    }
+}
+
+impl<D: Disk> Queue<D> {
+    /// The queue on a disk whose names are relative to the queue directory.
+    pub fn on(disk: D) -> io::Result<Self> {
+        let layout = Layout::detect(&disk)?;
+        Ok(Self { disk, layout, syncs: Mutex::default() })
+    }
+
+    /// The names of everything in it.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The disk it is on.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    /// Syncs a directory; callers that come together share a sync. As many directories as there are in a queue are kept.
+    pub(crate) fn sync_directory(&self, name: &str) -> io::Result<()> {
+        let shared = {
+            let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+            match syncs.get(name) {
+                Some(shared) => Arc::clone(shared),
+                None => Arc::clone(syncs.entry(name.to_owned()).or_default()),
+            }
+        };
+        shared.sync(|| self.disk.sync_directory(name))
+    }
+}

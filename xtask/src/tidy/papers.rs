@@ -1,0 +1,93 @@
+//! Rules about documents: what must be written, and that what is written is so.
+
+use super::source;
+use crate::tree;
+use anyhow::Result;
+
+/// Programs whose recorded cases stand under another name.
+const TESTED_ELSEWHERE: [(&str, &str); 2] = [("qmail-start", "system"), ("qmail-send", "system")];
+
+pub fn programs_are_documented() -> Result<Vec<String>> {
+    let top = tree::top();
+    let pages = if top.join("man").is_dir() { tree::names(&top.join("man"))? } else { Vec::new() };
+    let table = std::fs::read_to_string(top.join("programs/README.md")).unwrap_or_default();
+    let mut complaints = Vec::new();
+    for program in tree::programs()? {
+        let name = &program.name;
+        let is_page = |page: &String| {
+            page.strip_prefix(name.as_str())
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|section| section.parse::<u8>().is_ok())
+        };
+        if !pages.iter().any(is_page) {
+            complaints.push(format!("{name} has no page in man/"));
+        }
+        let in_row = |line: &str| line.starts_with('|') && line.contains(&format!("`{name}`"));
+        if !table.lines().any(in_row) {
+            complaints.push(format!("{name} has no row in programs/README.md"));
+        }
+    }
+    Ok(complaints)
+}
+
+pub fn programs_are_tested() -> Result<Vec<String>> {
+    let tests = tree::top().join("tests");
+    let mut complaints = Vec::new();
+    for program in tree::programs()? {
+        let name = program.name.as_str();
+        let vectors = TESTED_ELSEWHERE.iter().find(|(n, _)| *n == name).map_or(name, |(_, v)| v);
+        let file = name.replace('-', "_");
+        if !tests.join(format!("vectors/{vectors}.jsonl")).exists()
+            && !tests.join(format!("tests/programs/{file}.rs")).exists()
+        {
+            complaints.push(format!("{name} has neither vectors nor tests/tests/programs/{file}.rs"));
+        }
+    }
+    Ok(complaints)
+}
+
+pub fn named_paths_exist() -> Result<Vec<String>> {
+    let top = tree::top();
+    let roots = tree::names(&top)?;
+    let mut complaints = Vec::new();
+    for file in source::files(".md")? {
+        let folder = top.join(&file.path).parent().map_or_else(|| top.clone(), std::path::Path::to_path_buf);
+        for (number, line) in file.text.lines().enumerate() {
+            for path in paths_in(line, &roots) {
+                if !top.join(path).exists() && !folder.join(path).exists() {
+                    complaints.push(format!("{}:{}: {path}", file.path, number + 1));
+                }
+            }
+        }
+    }
+    Ok(complaints)
+}
+
+/// Paths of this tree that a line of Markdown names, in back quotes or as the target of a link.
+fn paths_in<'a>(line: &'a str, roots: &[String]) -> Vec<&'a str> {
+    let quoted = line.split('`').skip(1).step_by(2);
+    let linked = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let is_ours = |path: &&str| {
+        let first = path.split('/').next().unwrap_or_default();
+        path.contains('/') && roots.iter().any(|r| r == first)
+    };
+    // `NAME`, `*` and the like stand for something.
+    let is_literal = |path: &&str| {
+        !path.contains(['*', '<', '{', '$', ' ', '…']) && !path.chars().any(|c| c.is_ascii_uppercase())
+            || path.ends_with(".md")
+    };
+    let links = linked.filter(|p| !p.is_empty() && !p.contains("://") && is_literal(p));
+    quoted.filter(is_ours).filter(is_literal).chain(links).map(|p| p.split(':').next().unwrap_or(p)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paths_in;
+
+    #[test]
+    fn paths_are_found_in_quotes_and_links_and_patterns_are_not() {
+        let roots = ["crates".to_owned(), "tests".to_owned()];
+        let line = "`crates/os/src/lib.rs` and [x](docs/a.md#b), not `queue/mess` nor `tests/NAME.rs` (http) [y](http://z/)";
+        assert_eq!(paths_in(line, &roots), ["crates/os/src/lib.rs", "docs/a.md"]);
+    }
+}

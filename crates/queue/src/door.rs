@@ -33,6 +33,7 @@ use contracts::queue_exit::{self, QueueExit};
 use std::{
     ffi::OsString,
     io,
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
 };
 
@@ -61,15 +62,29 @@ impl Door {
     /// Begins to hand over a message. An error is one of this process (no descriptors, cannot fork), which callers report
     /// in their own words; that the program cannot be executed is told by [`HandOff::finish`].
     pub fn open(&self) -> io::Result<HandOff> {
+        self.open_with(&Surroundings::default())
+    }
+
+    /// As [`Door::open`], for callers who are not alone in their process.
+    pub fn open_with(&self, around: &Surroundings<'_>) -> io::Result<HandOff> {
         let way = match &self.program {
-            Some(program) => program::start(&self.home, program)?,
+            Some(program) => program::start(&self.home, program, around)?,
             None => match service_client::connect(&self.home) {
                 Ok(service) => Way::Service(service),
-                Err(_) => program::start(&self.home, "bin/qmail-queue".as_ref())?,
+                Err(_) => program::start(&self.home, "bin/qmail-queue".as_ref(), around)?,
             },
         };
         Ok(HandOff { way, part: Part::Message })
     }
+}
+
+/// What a program in the queue's place finds around it, other than the message. The service never sees it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings<'a> {
+    /// Its complete environment; without it, ours.
+    pub environment: Option<&'a [(OsString, OsString)]>,
+    /// Its standard error; without it, ours.
+    pub errors: Option<BorrowedFd<'a>>,
 }
 
 /// The message is in the queue, durably.

@@ -2,7 +2,7 @@
 //!
 //! Descriptors 4 and 6 are both the pipe for a custom text: popular filters use the one, notqmail the other.
 
-use super::{Accepted, BUFFER_BYTES, Refused, Way};
+use super::{Accepted, BUFFER_BYTES, Refused, Surroundings, Way};
 use contracts::queue_exit::{
     CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, QueueExit, WAIT_FAILED_TEXT,
 };
@@ -35,7 +35,7 @@ pub(super) struct Program {
 }
 
 /// Starts `program` in `home`, without a search along PATH.
-pub(super) fn start(home: &Path, program: &OsStr) -> io::Result<Way> {
+pub(super) fn start(home: &Path, program: &OsStr, around: &Surroundings<'_>) -> io::Result<Way> {
     if program.is_empty() {
         return Ok(Way::Impossible(QueueExit::NotExecutable));
     }
@@ -46,11 +46,14 @@ pub(super) fn start(home: &Path, program: &OsStr) -> io::Result<Way> {
 
     let mut spawn = os::process::Spawn::new(without_search(program));
     spawn.command().arg0(program).current_dir(home);
-    spawn
-        .command()
-        .stdin(OwnedFd::from(message_end))
-        .stdout(OwnedFd::from(envelope_end))
-        .stderr(Stdio::inherit());
+    spawn.command().stdin(OwnedFd::from(message_end)).stdout(OwnedFd::from(envelope_end));
+    spawn.command().stderr(match around.errors {
+        Some(errors) => Stdio::from(errors.try_clone_to_owned()?),
+        None => Stdio::inherit(),
+    });
+    if let Some(environment) = around.environment {
+        spawn.command().env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    }
     match spawn.start(&[(errors_end.as_fd(), 4), (errors_end.as_fd(), HIGHEST_FD)]) {
         Ok(child) => Ok(Way::Program(Program {
             child,

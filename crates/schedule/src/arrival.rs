@@ -1,0 +1,202 @@
+//! How a message becomes known: hints, scans, reading `todo`, the first scan of `info`.
+
+use contracts::QueueId;
+use contracts::clean::CleanRequest;
+
+use crate::lane::Lane;
+use crate::message::{Course, Phase};
+use crate::pass::{Class, Pass};
+use crate::schedule::{Stop, Walk};
+use crate::timing::{Errand, SYSTEM_TROUBLE_MILLIS};
+use crate::{Action, Channel, Found, Now, PerChannel, Schedule, Todo, retry};
+
+/// Envelopes that are read at the same time. Many, since their writing shares syncs.
+const READING_MAX: usize = 256;
+/// First attempts that wait in S4 on one channel; what comes beyond is moved to S5 and waits there cheaply.
+const SINGLES_MAX: usize = 1000;
+
+impl Schedule {
+    /// Somebody says that a message is in `todo`.
+    pub(crate) fn hint(&mut self, id: QueueId) {
+        match self.messages.phase(id) {
+            None => {
+                self.messages.add(id, Phase::Hinted, self.clock.epoch());
+                self.hints.push_back(id);
+            }
+            // Its own `todo` file is what is meant.
+            Some(Phase::Hinted | Phase::Quarantined | Phase::Attempted | Phase::Arriving) => {}
+            // Its number may be in use again by the time we have forgotten it.
+            Some(_) => {
+                if let Some(message) = self.messages.of(id) {
+                    message.again = true;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn want_scan(&mut self) {
+        if self.todo_scan.running {
+            self.todo_scan.again = true;
+        } else if self.stop == Stop::No {
+            self.todo_scan.running = true;
+            self.out.push(Action::ScanTodo { restart: true });
+        }
+    }
+
+    pub(crate) fn todo_found(&mut self, ids: &[QueueId], end: bool, now: Now) {
+        for &id in ids {
+            self.hint(id);
+        }
+        if self.stop != Stop::No {
+            self.todo_scan.running = false;
+        } else if !end {
+            self.out.push(Action::ScanTodo { restart: false });
+        } else {
+            self.todo_scan.running = false;
+            self.timing.scanned(now);
+            if std::mem::take(&mut self.todo_scan.again) {
+                self.want_scan();
+            }
+        }
+    }
+
+    /// Reads what has been named, some at a time.
+    pub(crate) fn read_hints(&mut self) {
+        while self.reading < READING_MAX {
+            let Some(id) = self.hints.pop_front() else { return };
+            if self.messages.phase(id) != Some(Phase::Hinted) {
+                continue;
+            }
+            self.messages.set_phase(id, Phase::Reading);
+            self.reading = self.reading.saturating_add(1);
+            self.ask(Action::ReadTodo(id));
+        }
+    }
+
+    pub(crate) fn todo_read(&mut self, id: QueueId, todo: Todo, now: Now) {
+        self.answered();
+        self.reading = self.reading.saturating_sub(1);
+        if self.messages.phase(id) != Some(Phase::Reading) {
+            return;
+        }
+        match todo {
+            Todo::Single { channel, sender, recipient } => {
+                let next = retry::next_attempt(now.wall, now.wall, channel);
+                let pass = Pass::single(sender, recipient, now.wall, next);
+                self.messages.set_phase(id, Phase::Attempted);
+                self.set_course(id, channel, Course::Open);
+                let lane: &mut Lane = self.lanes.on_mut(channel);
+                lane.passes.insert(id, pass);
+                if lane.concurrency == 0 || lane.first_ready() >= SINGLES_MAX {
+                    self.settle(id, channel);
+                } else {
+                    lane.enrol(id);
+                }
+            }
+            Todo::Settled { channels } => {
+                self.messages.set_phase(id, Phase::Arriving);
+                for channel in Channel::BOTH {
+                    if *channels.on(channel) {
+                        self.set_course(id, channel, Course::Waiting);
+                    }
+                }
+                self.ask(Action::Clean(CleanRequest::Envelope(id)));
+            }
+            Todo::Gone | Todo::NoMessage => self.forget(id),
+            Todo::Broken => self.messages.set_phase(id, Phase::Quarantined),
+            Todo::Trouble => {
+                self.messages.set_phase(id, Phase::Hinted);
+                self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::ReadTodo);
+            }
+        }
+    }
+
+    /// The envelope is gone from `todo`: S5 is reached.
+    pub(crate) fn arrived(&mut self, id: QueueId) {
+        self.messages.set_phase(id, Phase::Queued);
+        let Some(courses) = self.messages.of(id).map(|message| message.courses) else { return };
+        for channel in Channel::BOTH {
+            if *courses.on(channel) == Course::Waiting {
+                self.lanes.on_mut(channel).first.push_back(id);
+            }
+        }
+        self.bury_if_finished(id);
+    }
+
+    pub(crate) fn info_found(&mut self, found: &[Found], end: bool, now: Now) {
+        for &found in found {
+            match found {
+                Found::Message { id, due } => {
+                    match self.messages.phase(id) {
+                        None => self.messages.add(id, Phase::Queued, self.clock.epoch()),
+                        Some(Phase::Unexamined) => self.messages.set_phase(id, Phase::Queued),
+                        // It has come in, and perhaps even been tried, since we started.
+                        Some(_) => continue,
+                    }
+                    for channel in Channel::BOTH {
+                        if let &Some(due) = due.on(channel) {
+                            self.wait(id, channel, due);
+                        }
+                    }
+                    self.bury_if_finished(id);
+                }
+                Found::Trouble(id) => {
+                    if !self.messages.contains(id) {
+                        self.messages.add(id, Phase::Unexamined, self.clock.epoch());
+                    }
+                    if self.messages.phase(id) == Some(Phase::Unexamined) {
+                        self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::Examine);
+                    }
+                }
+            }
+        }
+        if self.info_walk == Walk::Asked {
+            if end || self.stop != Stop::No {
+                self.info_walk = Walk::Over;
+            } else {
+                self.out.push(Action::ScanInfo);
+            }
+        }
+    }
+
+    /// Opens passes for what is due, first attempts and retries.
+    pub(crate) fn open_passes(&mut self, channel: Channel, now: Now) {
+        loop {
+            let lane = self.lanes.on_mut(channel);
+            let first = if lane.takes_first() { lane.first.pop_front() } else { None };
+            let (id, class) = match first {
+                Some(id) => (id, Class::First),
+                None if lane.takes_retry() => match lane.due.peek() {
+                    Some(&std::cmp::Reverse((due, id))) if due <= now.wall => {
+                        lane.due.pop();
+                        (id, Class::Again)
+                    }
+                    _ => return,
+                },
+                None => return,
+            };
+            lane.open_pass(id, class);
+            self.set_course(id, channel, Course::Open);
+            self.out.push(Action::Open { id, channel, offset: 0 });
+        }
+    }
+
+    pub(crate) fn set_course(&mut self, id: QueueId, channel: Channel, course: Course) {
+        if let Some(message) = self.messages.of(id) {
+            *message.courses.on_mut(channel) = course;
+        }
+    }
+
+    /// Puts a message on its channel's waiting list.
+    pub(crate) fn wait(&mut self, id: QueueId, channel: Channel, due: u64) {
+        self.set_course(id, channel, Course::Waiting);
+        self.lanes.on_mut(channel).due.push(std::cmp::Reverse((due, id)));
+    }
+
+    /// Forgets a message, and looks again if its number has been named meanwhile.
+    pub(crate) fn forget(&mut self, id: QueueId) {
+        if self.messages.forget(id) {
+            self.hint(id);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What happens because time went by: second tries after trouble, scans, the move to S5 of slow first attempts,
+//! and the end.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
+
+use contracts::QueueId;
+use contracts::clean::CleanRequest;
+
+use crate::clock::{Millis, Now};
+use crate::message::Phase;
+use crate::pass::Home;
+use crate::schedule::{Stop, Walk};
+use crate::{Action, Channel, Note, PerChannel, Schedule, Unrecorded};
+
+/// After a system error (SLEEP_SYSFAIL).
+pub(crate) const SYSTEM_TROUBLE_MILLIS: Millis = 123_000;
+/// After a failed write of a bounce file.
+pub(crate) const BOUNCE_FILE_TROUBLE_MILLIS: Millis = 10_000;
+/// `todo` is scanned at least so often (SLEEP_TODO).
+const SCAN_PERIOD_MILLIS: Millis = 1_500_000;
+/// Between the end of a sweep of `mess` and the next one (SLEEP_CLEANUP).
+pub(crate) const SWEEP_PERIOD_MILLIS: Millis = 76_431_000;
+/// Between two pieces of a sweep, so that it takes a bounded share of the disk.
+pub(crate) const SWEEP_PAUSE_MILLIS: Millis = 20;
+/// A first attempt from S4 that takes longer than this moves to S5.
+const SLOW_MILLIS: Millis = 1_000;
+/// The longest sleep (SLEEP_FOREVER).
+const SLEEP_MAX_MILLIS: Millis = 86_400_000;
+
+/// Something to be tried again.
+#[derive(Clone, Debug)]
+pub(crate) enum Errand {
+    ReadTodo,
+    Examine,
+    Settle(Channel),
+    Record(Channel, Box<Unrecorded>),
+    CloseChannel(Channel),
+    Bury,
+    Bounce,
+    CleanEnvelope,
+    RemoveEnvelope,
+}
+
+/// The timers.
+#[derive(Debug)]
+pub(crate) struct Timing {
+    errands: BTreeMap<(Millis, u64), (QueueId, Errand)>,
+    count: u64,
+    scan_at: Millis,
+    /// First attempts in flight from S4, oldest first.
+    slow: VecDeque<(Millis, QueueId, Channel)>,
+}
+
+impl Timing {
+    pub(crate) fn new(now: Now) -> Self {
+        let scan_at = now.steady.saturating_add(SCAN_PERIOD_MILLIS);
+        Self { errands: BTreeMap::new(), count: 0, scan_at, slow: VecDeque::new() }
+    }
+
+    pub(crate) fn scanned(&mut self, now: Now) {
+        self.scan_at = now.steady.saturating_add(SCAN_PERIOD_MILLIS);
+    }
+
+    pub(crate) fn later(&mut self, now: Now, wait: Millis, id: QueueId, errand: Errand) {
+        self.count = self.count.wrapping_add(1);
+        self.errands.insert((now.steady.saturating_add(wait), self.count), (id, errand));
+    }
+
+    /// Whether something is to be tried again for a message. Errands are rare and few.
+    pub(crate) fn has_errand(&self, id: QueueId) -> bool {
+        self.errands.values().any(|(other, _)| *other == id)
+    }
+
+    /// Watches a first attempt.
+    pub(crate) fn watch(&mut self, id: QueueId, channel: Channel, now: Now) {
+        self.slow.push_back((now.steady.saturating_add(SLOW_MILLIS), id, channel));
+    }
+
+    fn next_errand(&mut self, now: Now) -> Option<(QueueId, Errand)> {
+        let entry = self.errands.first_entry()?;
+        (entry.key().0 <= now.steady).then(|| entry.remove())
+    }
+}
+
+impl Schedule {
+    /// Does what has become due.
+    pub(crate) fn on_time(&mut self, now: Now) {
+        while let Some(&(at, id, channel)) = self.timing.slow.front()
+            && at <= now.steady
+        {
+            self.timing.slow.pop_front();
+            let pass = self.lanes.on(channel).passes.get(&id);
+            // A message of the same number may have come since; it is then younger than this.
+            if pass.is_some_and(|pass| pass.home == Home::Todo)
+                && self
+                    .lanes
+                    .on(channel)
+                    .started(id)
+                    .is_some_and(|started| started.saturating_add(SLOW_MILLIS) <= at)
+            {
+                self.settle(id, channel);
+            }
+        }
+        if self.timing.scan_at <= now.steady {
+            self.timing.scanned(now);
+            self.want_scan();
+        }
+        if let Walk::Next { at, restart } = self.sweep
+            && at <= now.steady
+        {
+            self.sweep = Walk::Asked;
+            self.out.push(Action::Sweep { restart });
+        }
+        while let Some((id, errand)) = self.timing.next_errand(now) {
+            self.run(id, errand);
+        }
+    }
+
+    fn run(&mut self, id: QueueId, errand: Errand) {
+        match errand {
+            Errand::ReadTodo => self.hints.push_back(id),
+            Errand::Examine => self.out.push(Action::Examine(id)),
+            Errand::Settle(channel) => self.settle(id, channel),
+            Errand::Record(channel, unrecorded) => {
+                let Unrecorded { offset, failure } = *unrecorded;
+                self.ask(Action::Record { id, channel, offset, failure });
+            }
+            Errand::CloseChannel(channel) => self.ask(Action::CloseChannel(id, channel)),
+            Errand::Bury => self.ask(Action::Bury(id)),
+            Errand::Bounce => self.ask(Action::Bounce(id)),
+            Errand::CleanEnvelope => self.ask(Action::Clean(CleanRequest::Envelope(id))),
+            Errand::RemoveEnvelope => self.remove_from_todo(id),
+        }
+    }
+
+    /// How long nothing happens by itself, in milliseconds.
+    pub fn sleep_millis(&self, now: Now) -> Millis {
+        if self.stop != Stop::No {
+            return SLEEP_MAX_MILLIS;
+        }
+        let mut at = self.timing.scan_at;
+        if let Some(&(slow, ..)) = self.timing.slow.front() {
+            at = at.min(slow);
+        }
+        if let Some((&(errand, _), _)) = self.timing.errands.first_key_value() {
+            at = at.min(errand);
+        }
+        if let Walk::Next { at: sweep, .. } = self.sweep {
+            at = at.min(sweep);
+        }
+        let mut sleep = at.saturating_sub(now.steady);
+        for lane in &self.lanes {
+            if let Some(&Reverse((due, _))) = lane.due.peek()
+                && lane.takes_retry()
+            {
+                sleep = sleep.min(due.saturating_sub(now.wall).saturating_mul(1000));
+            }
+        }
+        sleep.min(SLEEP_MAX_MILLIS)
+    }
+
+    /// SIGALRM, and a second chance for what nobody could read.
+    pub(crate) fn alarm(&mut self, now: Now) {
+        for lane in &mut self.lanes {
+            lane.bring_forward(now.wall);
+        }
+        for id in self.messages.quarantined() {
+            self.messages.set_phase(id, Phase::Hinted);
+            self.hints.push_back(id);
+        }
+    }
+
+    /// Leaves when nothing is in flight and nothing is owed.
+    pub(crate) fn leave_if_done(&mut self) {
+        let flying = self.lanes.iter().any(|lane| lane.alive && lane.used() > 0);
+        if self.stop != Stop::Asked || flying || self.owed > 0 {
+            return;
+        }
+        self.stop = Stop::Saving;
+        let mut times = Vec::new();
+        for channel in Channel::BOTH {
+            let waiting = &self.lanes.on(channel).due;
+            times.extend(waiting.iter().map(|&Reverse((due, id))| (id, channel, due)));
+        }
+        self.out.push(Action::SaveTimes(times));
+    }
+
+    pub(crate) fn times_saved(&mut self) {
+        if self.stop == Stop::Saving {
+            self.stop = Stop::Left;
+            self.log(Note::Exiting);
+            self.out.push(Action::Exit);
+        }
+    }
+}

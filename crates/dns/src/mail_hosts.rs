@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_lone_root_exchanger_means_no_mail_and_one_among_others_means_nothing() {
-        let choose = |records: &[(u16, &'static str)]| choose_exchangers(records.to_vec(), |name| name.is_empty());
+        let choose =
+            |records: &[(u16, &'static str)]| choose_exchangers(records.to_vec(), |name| name.is_empty());
         assert_eq!(choose(&[(0, "")]), Lookup::Found(Exchangers::Null));
         assert_eq!(choose(&[(0, ""), (10, "m")]), Lookup::Found(Exchangers::Hosts(vec![(10, "m")])));
         assert_eq!(choose(&[]), Lookup::Absent);

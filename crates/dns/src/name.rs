@@ -35,7 +35,9 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_taken_with_and_without_a_final_dot() {
-        for host in [&b"example.org"[..], b"example.org.", b"EXAMPLE.org", b"a", b"_dmarc.x", b"\xc3\xa9.example"] {
+        for host in
+            [&b"example.org"[..], b"example.org.", b"EXAMPLE.org", b"a", b"_dmarc.x", b"\xc3\xa9.example"]
+        {
             assert!(parse(host).is_some_and(|name| name.is_fqdn()), "{host:?}");
         }
         assert_eq!(parse(b"a.b"), parse(b"a.b."));
@@ -45,7 +47,8 @@ mod tests {
     fn what_no_question_can_carry_is_refused() {
         let long_label = [b'a'; 64];
         let long_name = b"abcdefghi.".repeat(26);
-        for host in [&b""[..], b".", b"..", b"a..b", b".a", b"a b", b"a\nb", b"a\0", &long_label, &long_name] {
+        for host in [&b""[..], b".", b"..", b"a..b", b".a", b"a b", b"a\nb", b"a\0", &long_label, &long_name]
+        {
             assert_eq!(parse(host), None, "{host:?}");
         }
     }

@@ -159,7 +159,12 @@ impl Resolver {
         }
     }
 
-    async fn ask<T>(&self, name: Name, kind: RecordType, pick: impl Fn(&RData) -> Option<T>) -> Lookup<Vec<T>> {
+    async fn ask<T>(
+        &self,
+        name: Name,
+        kind: RecordType,
+        pick: impl Fn(&RData) -> Option<T>,
+    ) -> Lookup<Vec<T>> {
         match self.inner.lookup(name, kind).await {
             Ok(answer) => {
                 let found: Vec<T> = answer.answers().iter().filter_map(|record| pick(&record.data)).collect();

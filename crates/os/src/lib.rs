@@ -4,6 +4,8 @@
 //! `nix` and `std` already make safe is used from there directly.
 //!
 //! - [`child`]: waiting for a child together with other things
+//! - [`environment`]: forgetting a stranger's environment
+//! - [`fatal_signal`]: signals that end a program with a code, or are not heard
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
@@ -11,6 +13,8 @@
 //! - [`writeback`]: starting to write a file out, before its sync
 
 pub mod child;
+pub mod environment;
+pub mod fatal_signal;
 pub mod home;
 pub mod packet;
 pub mod process;

@@ -17,9 +17,13 @@
 //! [`door`] is what programs use that have a message to hand over; [`service`] answers it.
 
 pub mod bounce;
+pub mod caller;
 pub mod channel;
+pub mod clean;
 pub mod disk;
 pub mod door;
+pub mod enqueue_error;
+pub mod incoming;
 pub mod info;
 pub mod layout;
 pub mod preprocessed;
@@ -30,7 +34,9 @@ pub mod shared_sync;
 pub mod store;
 pub mod sweep;
 pub mod todo;
+pub mod trigger;
 
 pub use contracts::QueueId;
+pub use enqueue_error::EnqueueError;
 pub use layout::{Channel, Layout};
 pub use store::Queue;

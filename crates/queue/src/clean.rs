@@ -1,0 +1,81 @@
+//! What `qmail-clean` does: takes files away that belong to qmailq, at the word of `qmail-send`, who may not
+//! (contract 5.4, 7.8).
+
+use crate::{
+    disk::{Disk, absent_is_fine, unlink_if_present},
+    store::Queue,
+    sweep::is_old,
+};
+use contracts::clean::{CleanDecoder, CleanReply, CleanRequest};
+use std::io;
+
+/// The remains in `pid` are looked through at the start and after so many requests.
+const REQUESTS_BETWEEN_SWEEPS: u32 = 31;
+
+/// The state between two reads.
+#[derive(Debug)]
+pub struct Cleaner<'q, D: Disk> {
+    queue: &'q Queue<D>,
+    decoder: CleanDecoder,
+    since_sweep: u32,
+}
+
+impl<'q, D: Disk> Cleaner<'q, D> {
+    /// A cleaner that has swept `pid`.
+    pub fn start(queue: &'q Queue<D>, now: i64) -> Self {
+        sweep_pid(queue, now);
+        Self { queue, decoder: CleanDecoder::default(), since_sweep: 0 }
+    }
+
+    /// Carries out every request that the next bytes complete. Returns one answer for each, in order: many requests in one
+    /// read get their answers in one write.
+    pub fn handle(&mut self, bytes: &[u8], now: i64) -> Vec<u8> {
+        let (queue, since_sweep) = (self.queue, &mut self.since_sweep);
+        let mut replies = Vec::new();
+        self.decoder.push(bytes, |request| {
+            let reply = match request.map(|request| carry_out(queue, request)) {
+                Ok(Ok(())) => CleanReply::Done,
+                Ok(Err(_)) => CleanReply::Failed,
+                Err(_) => CleanReply::NotUnderstood,
+            };
+            replies.push(reply as u8);
+            *since_sweep = since_sweep.saturating_add(1);
+            if *since_sweep >= REQUESTS_BETWEEN_SWEEPS {
+                *since_sweep = 0;
+                sweep_pid(queue, now);
+            }
+        });
+        replies
+    }
+}
+
+fn carry_out<D: Disk>(queue: &Queue<D>, request: CleanRequest) -> io::Result<()> {
+    let layout = queue.layout;
+    match request {
+        CleanRequest::Message(id) => {
+            unlink_if_present(&queue.disk, &layout.under_construction(id))?;
+            unlink_if_present(&queue.disk, &layout.message(id)) // S1
+        }
+        CleanRequest::Envelope(id) => {
+            unlink_if_present(&queue.disk, &layout.under_construction(id))?;
+            unlink_if_present(&queue.disk, &layout.envelope(id)) // S5, or S2 when all is delivered
+        }
+    }
+}
+
+/// Removes what killed writers left in `pid`. What cannot be removed is left for the next time.
+fn sweep_pid<D: Disk>(queue: &Queue<D>, now: i64) {
+    let Ok(names) = queue.disk.names("pid") else { return };
+    for name in names.flatten() {
+        let Ok(name) = String::from_utf8(name) else { continue };
+        if name.starts_with('.') {
+            continue;
+        }
+        let name = format!("pid/{name}");
+        if let Ok(Some(stat)) = absent_is_fine(queue.disk.stat(&name))
+            && is_old(stat.newest(), now)
+        {
+            let _ = queue.disk.unlink(&name);
+        }
+    }
+}

@@ -1,5 +1,8 @@
-//! quail: not written yet.
+//! quail(1): the one new front door. Logic and tests live in crate `admin`.
+#![forbid(unsafe_code)]
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(111)
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    admin::run()
 }

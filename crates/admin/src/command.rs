@@ -1,0 +1,69 @@
+//! The command line of quail(1).
+
+use crate::{page, start, tryout};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The front door of Quail, a qmail for today.
+#[derive(Debug, Parser)]
+#[command(name = "quail", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a private mail system on loopback ports and see a message arrive in it
+    Try {
+        /// Send one message, stop, and say by the exit code whether it arrived
+        #[arg(long)]
+        once: bool,
+    },
+    /// Start and supervise the whole system of this installation (quail-start(8))
+    Start {
+        /// Given to quail-start as they are: default delivery, logger
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(told) => {
+            // Help and version are no errors; clap knows which stream each belongs on.
+            let _ = told.print();
+            return ExitCode::from(u8::try_from(told.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match arguments.command {
+        Command::Try { once } => tryout::run(once),
+        Command::Start { arguments } => start::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            page::complain(&format!("quail: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_quail_start_is_given_is_not_interpreted() {
+        let parsed = Arguments::try_parse_from(["quail", "start", "./Maildir/", "splogger", "--x"]);
+        assert!(parsed.is_ok());
+    }
+}

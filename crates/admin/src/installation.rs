@@ -1,0 +1,126 @@
+//! The tree of a private installation: one directory, everything owned by whoever makes it, named by `QUAIL_HOME`.
+//!
+//! Not the way to install for real: there every directory has an owner of its own (qmail's `instchown`).
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Directories under `mess`, `info`, `local` and `remote` (conf-split).
+pub const SPLIT: u32 = 23;
+
+/// Bytes of `queue/lock/tcpto`: 64 records of 16.
+const TCPTO_BYTES: usize = 1024;
+
+/// A private installation.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    home: PathBuf,
+}
+
+impl Installation {
+    /// Makes the whole tree below `home`, which may exist, with the modes of the original's.
+    pub fn create(home: &Path) -> io::Result<Self> {
+        let directory =
+            |path: &str, mode: u32| DirBuilder::new().recursive(true).mode(mode).create(home.join(path));
+        for (path, mode) in [
+            ("bin", 0o755),
+            ("control", 0o755),
+            ("users", 0o755),
+            ("run", 0o755),
+            ("alias", 0o755),
+            ("queue", 0o750),
+            ("queue/pid", 0o700),
+            ("queue/intd", 0o700),
+            ("queue/todo", 0o750),
+            ("queue/bounce", 0o700),
+            ("queue/lock", 0o750),
+        ] {
+            directory(path, mode)?;
+        }
+        for (path, mode) in [("mess", 0o750), ("info", 0o700), ("local", 0o700), ("remote", 0o700)] {
+            for number in 0..SPLIT {
+                directory(&format!("queue/{path}/{number}"), mode)?;
+            }
+        }
+        let lock = home.join("queue/lock");
+        let create = |name: &str, mode: u32| {
+            OpenOptions::new().create_new(true).write(true).mode(mode).open(lock.join(name))
+        };
+        create("tcpto", 0o644)?.write_all(&[0; TCPTO_BYTES])?;
+        create("sendmutex", 0o600)?;
+        nix::unistd::mkfifo(&lock.join("trigger"), nix::sys::stat::Mode::from_bits_truncate(0o622))?;
+        Ok(Self { home: home.to_path_buf() })
+    }
+
+    /// The directory.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Copies every program of `directory` into `bin`.
+    pub fn copy_programs(&self, directory: &Path) -> io::Result<()> {
+        copy_programs(directory, &self.home.join("bin"))
+    }
+
+    /// Writes a control file.
+    pub fn control(&self, name: &str, content: &str) -> io::Result<()> {
+        std::fs::write(self.home.join("control").join(name), content)
+    }
+
+    /// Gives `user` a home inside, with a Maildir, and returns the line for `users/assign` that says so. The line
+    /// also gives the user every address `user-anything`.
+    pub fn user(&self, user: &str) -> io::Result<String> {
+        let home = self.home.join(user);
+        for part in ["tmp", "new", "cur"] {
+            DirBuilder::new().recursive(true).mode(0o700).create(home.join("Maildir").join(part))?;
+        }
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let home = home.display();
+        Ok(format!("={user}:{user}:{uid}:{gid}:{home}:::\n+{user}-:{user}:{uid}:{gid}:{home}:-::\n"))
+    }
+
+    /// Writes `users/assign`; qmail-newu(8) makes a database of it.
+    pub fn assign(&self, lines: &str) -> io::Result<()> {
+        let mut file = File::create(self.home.join("users/assign"))?;
+        file.write_all(lines.as_bytes())?;
+        file.write_all(b".\n")
+    }
+}
+
+/// Copies every program of ours from one directory to another.
+pub fn copy_programs(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in from.read_dir()? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().filter(|_| is_program(&path)) else { continue };
+        std::fs::copy(&path, to.join(name))?;
+    }
+    Ok(())
+}
+
+/// Programs are executable files without an ending; a build directory holds other things too.
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let is_executable = path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_ours = ["qmail-", "quail"].iter().any(|p| name.starts_with(p))
+        || ["sendmail", "forward", "splogger"].contains(&name.as_str());
+    is_executable && is_ours && !name.contains('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Installation;
+
+    #[test]
+    fn the_tree_has_everything_the_original_has() {
+        let scratch = tempfile::tempdir().unwrap();
+        let tree = Installation::create(scratch.path()).unwrap();
+        assert!(tree.home().join("queue/mess/22").is_dir());
+        assert!(!tree.home().join("queue/mess/23").exists());
+        assert_eq!(tree.home().join("queue/lock/tcpto").metadata().unwrap().len(), 1024);
+        assert!(tree.user("you").unwrap().starts_with("=you:you:"));
+        assert!(tree.home().join("you/Maildir/new").is_dir());
+    }
+}

@@ -1,0 +1,97 @@
+//! What a trade can do: report, ask a worker, run a child.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use contracts::spawn::{Report, SPAWN_SLOTS};
+use os::process::Spawn;
+
+use crate::child::{Capture, Running, StartError};
+use crate::output::Output;
+use crate::pool::Pool;
+use crate::trade::Trade;
+use crate::worker::Terms;
+
+/// The service's side of a trade.
+#[derive(Debug)]
+pub struct Desk<T: Trade> {
+    pub(crate) output: Output,
+    pub(crate) pool: Pool<T::Key, T::Ticket>,
+    pub(crate) children: Vec<Running<T::Ticket>>,
+    slots: [bool; SPAWN_SLOTS as usize],
+}
+
+impl<T: Trade> Desk<T> {
+    pub(crate) fn new(workers_max: usize) -> Self {
+        Self {
+            output: Output::default(),
+            pool: Pool::new(workers_max),
+            children: Vec::new(),
+            slots: [false; SPAWN_SLOTS as usize],
+        }
+    }
+
+    pub(crate) fn is_in_use(&self, slot: u8) -> bool {
+        self.slots.get(usize::from(slot)).copied().unwrap_or(false)
+    }
+
+    pub(crate) fn take(&mut self, slot: u8) {
+        if let Some(used) = self.slots.get_mut(usize::from(slot)) {
+            *used = true;
+        }
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.slots.contains(&true)
+    }
+
+    /// Sends the report of a slot and frees it. `text` begins with K, Z or D; a NUL ends it.
+    pub fn report(&mut self, slot: u8, text: &[u8]) {
+        if let Some(used) = self.slots.get_mut(usize::from(slot)) {
+            *used = false;
+        }
+        self.refuse(slot, text);
+    }
+
+    /// Sends a report about a command that has not taken its slot.
+    pub(crate) fn refuse(&mut self, slot: u8, text: &[u8]) {
+        self.output.push(&Report::encode_lettered(slot, text));
+    }
+
+    /// Asks a worker of `key`. `encode` makes the packet from the request's number; `hire` says how to start a
+    /// worker if there is none. News come by [`Trade::answer`] or [`Trade::lost`], never from within this call.
+    pub fn assign(
+        &mut self,
+        key: &T::Key,
+        ticket: T::Ticket,
+        attached: Option<OwnedFd>,
+        terms: &Terms,
+        encode: impl FnOnce(u32) -> Vec<u8>,
+        hire: impl FnOnce() -> Spawn,
+    ) {
+        self.pool.assign(key, ticket, attached, terms, encode, hire);
+    }
+
+    /// Whether a worker of that key is running, so that asking it starts no process.
+    pub fn has_worker(&self, key: &T::Key) -> bool {
+        self.pool.has(key)
+    }
+
+    /// How many workers are running.
+    pub fn workers(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Starts a child with `message` on descriptor 0 (or /dev/null) and a pipe behind its output.
+    /// [`Trade::ended`] follows, with at most `output_max_bytes` of what it printed.
+    pub fn run(
+        &mut self,
+        ticket: T::Ticket,
+        spawn: Spawn,
+        message: Option<BorrowedFd<'_>>,
+        capture: Capture,
+        output_max_bytes: usize,
+    ) -> Result<(), (StartError, T::Ticket)> {
+        self.children.push(Running::start(ticket, spawn, message, capture, output_max_bytes)?);
+        Ok(())
+    }
+}

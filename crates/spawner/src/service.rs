@@ -1,0 +1,205 @@
+//! The loop around a trade: descriptors 0 and 1, workers, children, time.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use contracts::spawn::{Command, CommandDecoder, CommandTooLong, SPAWN_SLOTS};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::checks::check;
+use crate::desk::Desk;
+use crate::trade::{Reason, Trade};
+use crate::worker::Heard;
+
+/// What a spawner is given at its start.
+#[derive(Debug)]
+pub struct Setting {
+    /// Commands from `qmail-send`.
+    pub commands: OwnedFd,
+    /// Reports to it.
+    pub reports: OwnedFd,
+    /// The directory queue/mess.
+    pub mess: OwnedFd,
+    /// Who owns all messages: qmailq.
+    pub queue_owner: u32,
+    /// More workers than this are kept only while all of them are busy.
+    pub workers_max: usize,
+}
+
+/// Why the spawner ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// What came on descriptor 0 was not from `qmail-send`.
+    #[error("a command is too long")]
+    CommandTooLong,
+    /// The kernel will not poll.
+    #[error("cannot wait for descriptors")]
+    Poll(#[source] io::Error),
+}
+
+/// Something that polled ready.
+enum Ready {
+    Commands,
+    Reports,
+    Worker(u64),
+    Child(usize),
+    Grave,
+}
+
+/// Greets, serves until the commands end and every delivery is over.
+pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError> {
+    let mut reports = File::from(setting.reports);
+    let mut commands = Some(File::from(setting.commands));
+    let mut decoder = CommandDecoder::default();
+    let mut desk = Desk::new(setting.workers_max);
+    let mut result = Ok(());
+    desk.output.push(&[SPAWN_SLOTS]);
+    while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
+        let ready = wait(trade, &desk, commands.as_ref(), &reports).map_err(ServiceError::Poll)?;
+        let now = Instant::now();
+        let mut buffer = vec![0; desk.pool.buffer_bytes()];
+        for ready in ready {
+            match ready {
+                Ready::Reports => desk.output.write_to(&mut reports),
+                Ready::Worker(id) => desk.pool.ready(id, now, &mut buffer),
+                Ready::Child(at) => {
+                    if let Some(child) = desk.children.get_mut(at) {
+                        child.ready();
+                    }
+                }
+                Ready::Grave => {}
+                Ready::Commands => {
+                    let mess = setting.mess.as_fd();
+                    match read_commands(&mut commands, &mut decoder) {
+                        Ok(arrived) => accept_all(trade, &mut desk, arrived, mess, setting.queue_owner),
+                        // Nothing after it can be trusted, not even whose slot it is. What runs, ends.
+                        Err(CommandTooLong) => {
+                            commands = None;
+                            result = Err(ServiceError::CommandTooLong);
+                        }
+                    }
+                }
+            }
+        }
+        desk.pool.tick(now);
+        end_children(trade, &mut desk);
+        trade.tick(&mut desk, now);
+        tell_news(trade, &mut desk);
+    }
+    result
+}
+
+fn wait<T: Trade>(
+    trade: &T,
+    desk: &Desk<T>,
+    commands: Option<&File>,
+    reports: &File,
+) -> io::Result<Vec<Ready>> {
+    let mut what = Vec::new();
+    let mut fds: Vec<PollFd<'_>> = Vec::new();
+    let mut add = |ready: Ready, fd, flags| {
+        what.push(ready);
+        fds.push(PollFd::new(fd, flags));
+    };
+    if let Some(commands) = commands.filter(|_| !desk.output.is_full()) {
+        add(Ready::Commands, commands.as_fd(), PollFlags::POLLIN);
+    }
+    if desk.output.is_pending() {
+        add(Ready::Reports, reports.as_fd(), PollFlags::POLLOUT);
+    }
+    for (worker, fd, wants_to_send) in desk.pool.descriptors() {
+        let flags = if wants_to_send { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
+        add(worker.map_or(Ready::Grave, Ready::Worker), fd, flags);
+    }
+    for (at, child) in desk.children.iter().enumerate() {
+        add(Ready::Child(at), child.descriptor(), PollFlags::POLLIN);
+    }
+    let deadline = [desk.pool.deadline(), trade.deadline()].into_iter().flatten().min();
+    match poll(&mut fds, until(deadline)) {
+        Ok(_) | Err(nix::Error::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let is_ready: Vec<bool> = fds.iter().map(|fd| fd.any().unwrap_or(true)).collect();
+    Ok(what.into_iter().zip(is_ready).filter_map(|(what, ready)| ready.then_some(what)).collect())
+}
+
+/// Rounded up, so that the loop does not spin in the last millisecond.
+fn until(deadline: Option<Instant>) -> PollTimeout {
+    let Some(deadline) = deadline else { return PollTimeout::NONE };
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = left.saturating_add(Duration::from_micros(999));
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+}
+
+/// The commands that have arrived.
+fn read_commands(
+    commands: &mut Option<File>,
+    decoder: &mut CommandDecoder,
+) -> Result<Vec<Command>, CommandTooLong> {
+    let mut arrived = Vec::new();
+    let mut piece = [0; 16 * 1024];
+    let Some(file) = commands else { return Ok(arrived) };
+    match file.read(&mut piece) {
+        Ok(0) => *commands = None,
+        Ok(count) => {
+            let bytes = piece.get(..count).unwrap_or_default();
+            decoder.push(bytes, |command| arrived.push(command))?;
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+        Err(_) => *commands = None,
+    }
+    Ok(arrived)
+}
+
+fn accept_all<T: Trade>(
+    trade: &mut T,
+    desk: &mut Desk<T>,
+    arrived: Vec<Command>,
+    mess: BorrowedFd<'_>,
+    queue_owner: u32,
+) {
+    for command in arrived {
+        let slot = command.slot;
+        match check(command, desk.is_in_use(slot), mess, queue_owner) {
+            Ok(job) => {
+                desk.take(slot);
+                trade.accept(desk, job);
+            }
+            Err(refusal) => desk.refuse(slot, refusal),
+        }
+    }
+    trade.settle(desk);
+}
+
+fn end_children<T: Trade>(trade: &mut T, desk: &mut Desk<T>) {
+    let ended: Vec<_> = desk.children.extract_if(.., |child| child.is_over()).collect();
+    for (ticket, ending) in ended.into_iter().filter_map(|child| child.into_ending()) {
+        trade.ended(desk, ticket, ending);
+    }
+}
+
+/// Hands on what the workers said. What a trade does about it may be news again, so this goes on until there is
+/// nothing new; a trade that tries again does so a bounded number of times.
+fn tell_news<T: Trade>(trade: &mut T, desk: &mut Desk<T>) {
+    loop {
+        let news = desk.pool.news();
+        if news.is_empty() {
+            return;
+        }
+        for one in news {
+            match one.heard {
+                Heard::Answer(ticket, body) => {
+                    if let Err(ticket) = trade.answer(desk, &one.key, ticket, &body) {
+                        trade.lost(desk, &one.key, ticket, Reason::Crashed, None);
+                        one.worker.into_iter().for_each(|id| desk.pool.dismiss(id));
+                    }
+                }
+                Heard::Lost(ticket, reason, attached) => {
+                    trade.lost(desk, &one.key, ticket, reason, attached);
+                }
+            }
+        }
+    }
+}

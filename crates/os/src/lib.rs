@@ -6,16 +6,20 @@
 //! - [`child`]: waiting for a child together with other things
 //! - [`environment`]: forgetting a stranger's environment
 //! - [`fatal_signal`]: signals that end a program with a code, or are not heard
+//! - [`descriptors`]: closing what whoever started us left open
 //! - [`home`]: where the installation lives, who owns its parts
+//! - [`interfaces`]: this host's own addresses
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
 //! - [`strerror`]: the original's words for errno
 //! - [`writeback`]: starting to write a file out, before its sync
 
 pub mod child;
+pub mod descriptors;
 pub mod environment;
 pub mod fatal_signal;
 pub mod home;
+pub mod interfaces;
 pub mod packet;
 pub mod process;
 pub mod strerror;

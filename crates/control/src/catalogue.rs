@@ -105,6 +105,12 @@ pub const CATALOGUE: &[Setting] = &[
         "How many remote deliveries may run at once; capped by what qmail-rspawn can do. 0 holds remote mail.",
     ),
     file(
+        "concurrencyremotehost",
+        number(20, 1, 65_000, "connections"),
+        "qmail-remote",
+        "How many connections to one address of another host may be open at once.",
+    ),
+    file(
         "databytes",
         number(0, 0, u64::MAX, "bytes"),
         "qmail-smtpd",

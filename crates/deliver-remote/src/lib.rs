@@ -3,7 +3,11 @@
 
 pub mod features;
 pub mod literal;
+pub mod message_source;
 pub mod outcome;
 pub mod route;
 pub mod session;
+pub mod settings;
+pub mod targets;
+pub mod tcpto;
 pub mod text;

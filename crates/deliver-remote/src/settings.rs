@@ -1,0 +1,128 @@
+//! The control files of qmail-remote, read anew when one of them changes.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use control::{Control, ControlError, Warning, catalogue};
+
+use crate::route::Routes;
+
+/// All files that [`Settings`] are made of.
+const FILES: [&str; 6] =
+    ["me", "helohost", "timeoutremote", "timeoutconnect", "smtproutes", "concurrencyremotehost"];
+
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our name in EHLO and HELO.
+    pub helo_host: Vec<u8>,
+    /// How long a connection may take to come about.
+    pub connect_limit: Duration,
+    /// How long each reply and each write may take.
+    pub reply_limit: Duration,
+    /// Relays chosen by hand.
+    pub routes: Routes,
+    /// Connections to one address at a time.
+    pub connections_per_address: usize,
+}
+
+impl Settings {
+    /// Reads the files below `home`. What is wrong but can be lived without is passed to `warn`.
+    pub fn read(home: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Self, ControlError> {
+        let control = Control::at(home);
+        let mut number = |name| match catalogue::setting(name) {
+            Some(setting) => control.number(setting, warn),
+            None => Ok(0),
+        };
+        let reply_limit = Duration::from_secs(number("timeoutremote")?);
+        let connect_limit = Duration::from_secs(number("timeoutconnect")?);
+        let connections = number("concurrencyremotehost")?;
+        Ok(Self {
+            helo_host: control.line_or_me_required("helohost")?,
+            connect_limit,
+            reply_limit,
+            routes: Routes::parse(control.list("smtproutes")?.unwrap_or_default()),
+            connections_per_address: usize::try_from(connections).unwrap_or(1).max(1),
+        })
+    }
+}
+
+/// Device, inode, size, and times of last change; `None` where there is no file.
+type Mark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+/// Settings for a worker that lives longer than a control file.
+///
+/// Every delivery sees the files as they are, as if it had a process of its own.
+#[derive(Debug)]
+pub struct Watched {
+    home: PathBuf,
+    known: Option<([Mark; FILES.len()], Rc<Settings>)>,
+}
+
+impl Watched {
+    /// The settings below `home`; nothing is read yet.
+    pub fn new(home: &Path) -> Self {
+        Self { home: home.to_path_buf(), known: None }
+    }
+
+    /// The settings as they are now.
+    pub fn now(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Rc<Settings>, ControlError> {
+        let marks = FILES.map(|name| {
+            let found = std::fs::metadata(self.home.join("control").join(name)).ok()?;
+            let (dev, ino, size) = (found.dev(), found.ino(), found.size());
+            Some((dev, ino, size, found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()))
+        });
+        match &self.known {
+            Some((known, settings)) if *known == marks => Ok(Rc::clone(settings)),
+            _ => {
+                let settings = Rc::new(Settings::read(&self.home, warn)?);
+                self.known = Some((marks, Rc::clone(&settings)));
+                Ok(settings)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("control")).unwrap();
+        for (name, text) in files {
+            std::fs::write(home.path().join("control").join(name), text).unwrap();
+        }
+        home
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_manual() {
+        let home = home(&[("me", "mx.example\n")]);
+        let settings = Settings::read(home.path(), &mut |_| panic!()).unwrap();
+        assert_eq!(settings.helo_host, b"mx.example");
+        assert_eq!(settings.reply_limit.as_secs(), 1200);
+        assert_eq!(settings.connect_limit.as_secs(), 60);
+        assert_eq!(settings.connections_per_address, 20);
+    }
+
+    #[test]
+    fn a_host_without_a_name_delivers_nothing() {
+        let home = home(&[("smtproutes", ":hub\n")]);
+        assert!(Settings::read(home.path(), &mut |_| ()).is_err());
+    }
+
+    #[test]
+    fn a_changed_file_is_seen_by_the_next_delivery() {
+        let home = home(&[("me", "one.example\n")]);
+        let mut watched = Watched::new(home.path());
+        let first = watched.now(&mut |_| ()).unwrap();
+        assert!(Rc::ptr_eq(&first, &watched.now(&mut |_| ()).unwrap()));
+        std::fs::write(home.path().join("control/helohost"), "two.example\n").unwrap();
+        assert_eq!(watched.now(&mut |_| ()).unwrap().helo_host, b"two.example");
+        std::fs::remove_file(home.path().join("control/helohost")).unwrap();
+        assert_eq!(watched.now(&mut |_| ()).unwrap().helo_host, b"one.example");
+    }
+}

@@ -1,0 +1,105 @@
+//! From the HOST of a delivery to the addresses to try, or to the result that needs no connection
+//! (qmail-remote(8), contract 9.3).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use dns::{Candidate, Lookup, MailHosts, Random, Resolver};
+
+use crate::route::{Route, SMTP_PORT};
+use crate::settings::Settings;
+use crate::{literal, text};
+
+/// Addresses tried for one delivery; each may take a connect time-out.
+pub const MOST_TARGETS: usize = 32;
+
+/// Where to connect, best first; or the record that ends the delivery.
+pub type Targets = Result<Vec<SocketAddr>, Vec<u8>>;
+
+/// Finds them. `own` gives this host's addresses.
+pub async fn find(
+    host: &[u8],
+    settings: &Settings,
+    resolver: &Resolver,
+    random: &mut Random,
+    own: impl FnOnce() -> std::io::Result<Vec<IpAddr>>,
+) -> Targets {
+    let port = match settings.routes.find(host) {
+        Some(Ok(Route { relay, port })) if !relay.is_empty() => {
+            return relay_addresses(&relay, port, resolver, random).await;
+        }
+        Some(Ok(Route { port, .. })) => port,
+        Some(Err(_)) => return Err(text::NO_CONTROLS.to_vec()),
+        None => SMTP_PORT,
+    };
+    let candidates = match literal::parse(host) {
+        Some(address) => vec![Candidate { preference: 0, address }],
+        None => match resolver.mail_hosts(host, random).await {
+            MailHosts::Found(candidates) => candidates,
+            MailHosts::NoSuchHost => return Err(text::no_host(host)),
+            MailHosts::NoAddress => return Err(text::NO_ADDRESS.to_vec()),
+            MailHosts::NullExchanger => return Err(text::null_exchanger(host)),
+            MailHosts::Unavailable => return Err(text::DNS_UNAVAILABLE.to_vec()),
+        },
+    };
+    let own = own().map_err(|_| text::NO_RESOURCES.to_vec())?;
+    let better = better_than_us(&candidates, &own);
+    if better.is_empty() {
+        return Err(text::OWN_ADDRESS.to_vec());
+    }
+    Ok(better.into_iter().take(MOST_TARGETS).map(|address| SocketAddr::new(address, port)).collect())
+}
+
+/// A relay is meant as it is written: no exchangers, and it may be this host.
+async fn relay_addresses(relay: &[u8], port: u16, resolver: &Resolver, random: &mut Random) -> Targets {
+    if let Some(address) = literal::parse(relay) {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    match resolver.addresses(relay).await {
+        Lookup::Found(addresses) => {
+            let candidates =
+                addresses.into_iter().map(|address| Candidate { preference: 0, address }).collect();
+            let ordered = dns::mail_hosts::ordered(candidates, random).into_iter().take(MOST_TARGETS);
+            Ok(ordered.map(|candidate| SocketAddr::new(candidate.address, port)).collect())
+        }
+        Lookup::Absent => Err(text::no_host(relay)),
+        Lookup::Unavailable => Err(text::DNS_UNAVAILABLE.to_vec()),
+    }
+}
+
+/// Only addresses with a preference strictly lower than our own best may be tried: else two hosts that
+/// are exchangers for each other would play ping-pong (RFC 5321 §5.1).
+fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<IpAddr> {
+    let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+    let is_own = |address: &IpAddr| own.contains(address) || unspecified.contains(address);
+    let ours = candidates.iter().filter(|one| is_own(&one.address)).map(|one| one.preference).min();
+    let better = |one: &&Candidate| ours.is_none_or(|ours| one.preference < ours);
+    candidates.iter().filter(better).map(|one| one.address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exchangers_better_than_ourselves_are_tried() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = [address("127.0.0.1"), address("192.0.2.1"), address("2001:db8::1")];
+        let table: &[(&[(u16, &str)], &[&str])] = &[
+            (&[(10, "198.51.100.1"), (20, "198.51.100.2")], &["198.51.100.1", "198.51.100.2"]),
+            (&[(10, "198.51.100.1"), (20, "192.0.2.1"), (30, "198.51.100.3")], &["198.51.100.1"]),
+            (&[(10, "198.51.100.1"), (10, "192.0.2.1")], &[]),
+            (&[(10, "192.0.2.1"), (20, "198.51.100.1")], &[]),
+            (&[(5, "0.0.0.0")], &[]),
+            (&[(5, "::")], &[]),
+            (&[(5, "198.51.100.1"), (6, "2001:db8::1")], &["198.51.100.1"]),
+        ];
+        for (candidates, want) in table {
+            let candidates: Vec<_> = candidates
+                .iter()
+                .map(|(preference, text)| Candidate { preference: *preference, address: address(text) })
+                .collect();
+            let want: Vec<_> = want.iter().map(|text| address(text)).collect();
+            assert_eq!(better_than_us(&candidates, &own), want, "{candidates:?}");
+        }
+    }
+}

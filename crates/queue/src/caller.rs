@@ -27,14 +27,21 @@ impl Roles {
     /// Reads them. In a rootless installation, where one uid is everything, nobody is special.
     pub fn of(home: &Path) -> std::io::Result<Self> {
         let owners = Owners::of(home)?;
-        let one_for_all = owners.queue == owners.send;
-        let network = if one_for_all { None } else { uid_of(b"qmaild", Path::new("/etc/passwd")) };
-        Ok(Self { owners, network })
+        let nobody_special = Self { owners, network: None };
+        if nobody_special.is_one_for_all() {
+            return Ok(nobody_special);
+        }
+        Ok(Self { owners, network: uid_of(b"qmaild", Path::new("/etc/passwd")) })
+    }
+
+    /// True when one uid is everything: a rootless installation.
+    pub fn is_one_for_all(&self) -> bool {
+        self.owners.queue == self.owners.send
     }
 
     /// What the `Received` line says of a caller.
     pub fn invoked_by(&self, uid: u32) -> InvokedBy {
-        if self.owners.queue == self.owners.send {
+        if self.is_one_for_all() {
             InvokedBy::Uid(uid)
         } else if uid == self.owners.alias && uid != self.owners.queue {
             InvokedBy::Alias

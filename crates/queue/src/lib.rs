@@ -30,6 +30,7 @@ pub mod preprocessed;
 pub mod quarantine;
 pub mod real;
 pub mod scan;
+pub mod service;
 pub mod shared_sync;
 pub mod store;
 pub mod sweep;

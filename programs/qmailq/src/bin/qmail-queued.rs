@@ -1,5 +1,56 @@
-//! qmail-queued: not written yet.
+//! qmail-queued(8): the queue service. Takes messages from local programs on the listening socket that it inherits as
+//! descriptor 3 (LISTEN_FDS=1), until TERM or until the descriptor named by QUAIL_LIFELINE_FD reaches its end of file.
+//!
+//! Runs as qmailq, for as long as the system does. Logic and tests live in crate `queue`.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(111)
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd},
+};
+use queue::{Queue, caller::Roles, service::Service};
+use std::{
+    io::{self, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixListener,
+    },
+    process::ExitCode,
+};
+
+const TEMPORARY: u8 = 111;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "qmail-queued: fatal: {error}");
+            ExitCode::from(TEMPORARY)
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let lifeline = lifeline();
+    let listener = os::process::listening_sockets().into_iter().next();
+    let listener = listener.ok_or_else(|| io::Error::other("no listening socket (LISTEN_FDS)"))?;
+
+    // Blocked before there are threads, so that no thread is interrupted; read from the descriptor instead.
+    let mut stop = SigSet::empty();
+    stop.add(Signal::SIGTERM);
+    stop.thread_block()?;
+    let stop = SignalFd::with_flags(&stop, SfdFlags::SFD_CLOEXEC)?;
+    os::fatal_signal::ignore(Signal::SIGPIPE as i32)?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o033));
+
+    let home = os::home::home();
+    let service = Service::new(Queue::open(&home)?, Roles::of(&home)?, &home);
+    let ends: Vec<_> =
+        [Some(stop.as_fd()), lifeline.as_ref().map(OwnedFd::as_fd)].into_iter().flatten().collect();
+    service.run(&UnixListener::from(listener), &ends)
+}
+
+/// The reading end of a pipe that whoever started us holds: its end of file says that he has gone.
+fn lifeline() -> Option<OwnedFd> {
+    let number = std::env::var("QUAIL_LIFELINE_FD").ok()?.parse().ok().filter(|n| *n > 2)?;
+    os::process::inherited_fd(number)
 }

@@ -167,3 +167,154 @@ fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means) -> (u8, Vec
     };
     (exit, output.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::local_worker::encode_request;
+    use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
+
+    fn message(text: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text).unwrap();
+        file
+    }
+
+    fn delivery(home: &Path, instructions: &str) -> Delivery {
+        Delivery {
+            user: b"joe".to_vec(),
+            home: home.as_os_str().as_bytes().to_vec(),
+            local: b"joe".to_vec(),
+            domain: b"host.example".to_vec(),
+            sender: b"s@x".to_vec(),
+            default_delivery: instructions.into(),
+            ..Delivery::default()
+        }
+    }
+
+    fn answer(socket: &OwnedFd) -> Option<Answer> {
+        let mut buffer = vec![0; PACKET_MAX_BYTES];
+        let received = packet::receive(socket.as_fd(), &mut buffer).unwrap();
+        (received.length > 0).then(|| Answer::decode(&buffer[..received.length]).unwrap())
+    }
+
+    /// Runs a worker in a thread while `client` talks to it, and returns how it ended.
+    fn with_worker(idle: Duration, client: impl FnOnce(OwnedFd)) -> io::Result<()> {
+        let (ours, theirs) = packet::packet_pair().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let means = Means {
+            inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            door: queue::door::Door::new(home.path(), None),
+            program_limit: Box::new(|| None),
+        };
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| serve(theirs, &means, idle));
+            let mut buffer = [0; 100];
+            let hello = packet::receive(ours.as_fd(), &mut buffer).unwrap();
+            assert_eq!(&buffer[..hello.length], contracts::HELLO);
+            client(ours);
+            worker.join().unwrap()
+        })
+    }
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_slow_program_keeps_nobody_waiting() {
+        let home = tempfile::tempdir().unwrap();
+        nix::unistd::mkfifo(&home.path().join("gate"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        with_worker(LONG, |socket| {
+            let send = |number, instructions| {
+                let packet = encode_request(number, &delivery(home.path(), instructions));
+                packet::send(socket.as_fd(), &packet, Some(message(b"x").as_fd())).unwrap();
+            };
+            for number in 0..50 {
+                send(number, "|read line <gate; echo slow");
+            }
+            send(99, "./Mailbox");
+            let first = answer(&socket).unwrap();
+            assert_eq!((first.number, first.exit, first.text), (99, 0, b"did 1+0+0\n".to_vec()));
+
+            let mut gate = File::options().read(true).write(true).open(home.path().join("gate")).unwrap();
+            gate.write_all(&b"go\n".repeat(200)).unwrap();
+            for _ in 0..50 {
+                let slow = answer(&socket).unwrap();
+                assert_eq!((slow.exit, slow.text), (0, b"slow\ndid 0+0+1\n".to_vec()));
+            }
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_answer_carries_the_words_of_programs_and_failures() {
+        let home = tempfile::tempdir().unwrap();
+        with_worker(LONG, |socket| {
+            for (instructions, exit, text) in [
+                ("|cat\n|echo no >&2; exit 100", 100, "bodyno\n"),
+                ("./none/", 111, "Unable to chdir to maildir. (#4.2.1)\n"),
+                ("|echo a; kill -9 $$", 111, "a\nAack, child crashed. (#4.3.0)\n"),
+                ("|echo \"$SENDER $DEFAULT $LOCAL\"; pwd", 0, ""),
+                ("a@b", 111, "Unable to forward message: unable to exec qq (#4.3.0).\n"),
+            ] {
+                let packet = encode_request(7, &delivery(home.path(), instructions));
+                packet::send(socket.as_fd(), &packet, Some(message(b"body").as_fd())).unwrap();
+                let answer = answer(&socket).unwrap();
+                let expected = match text {
+                    "" => format!("s@x  joe\n{}\ndid 0+0+1\n", home.path().display()),
+                    _ => text.to_string(),
+                };
+                assert_eq!((answer.exit, String::from_utf8(answer.text).unwrap()), (exit, expected));
+            }
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_flood_of_words_is_cut() {
+        let home = tempfile::tempdir().unwrap();
+        with_worker(LONG, |socket| {
+            let packet = encode_request(7, &delivery(home.path(), "|yes | head -c 1000000"));
+            packet::send(socket.as_fd(), &packet, Some(message(b"").as_fd())).unwrap();
+            let answer = answer(&socket).unwrap();
+            assert_eq!((answer.exit, answer.text.len()), (0, TEXT_MAX_BYTES));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_idle_worker_leaves_and_loses_nothing() {
+        with_worker(Duration::ZERO, |socket| assert!(answer(&socket).is_none())).unwrap();
+
+        // A request that is in the socket when the worker decides to leave is still carried out.
+        let home = tempfile::tempdir().unwrap();
+        let (ours, theirs) = packet::packet_pair().unwrap();
+        let packet = encode_request(1, &delivery(home.path(), "./Mailbox"));
+        packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd())).unwrap();
+        let desk = Desk { socket: theirs, in_flight: Mutex::default(), changed: Condvar::new() };
+        shutdown(desk.socket.as_raw_fd(), Shutdown::Read).unwrap();
+        let late = packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd()));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        let mut buffer = vec![0; PACKET_MAX_BYTES];
+        let mut leaving = true;
+        assert_eq!(desk.next(&mut buffer, LONG, &mut leaving).unwrap().map(|r| r.number), Some(1));
+        assert!(desk.next(&mut buffer, LONG, &mut leaving).unwrap().is_none());
+    }
+
+    #[test]
+    fn nonsense_ends_the_worker_and_a_missing_message_only_its_delivery() {
+        let result = with_worker(LONG, |socket| packet::send(socket.as_fd(), b"nonsense", None).unwrap());
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::InvalidData);
+
+        let home = tempfile::tempdir().unwrap();
+        with_worker(LONG, |socket| {
+            let packet = encode_request(3, &delivery(home.path(), "./Mailbox"));
+            packet::send(socket.as_fd(), &packet, None).unwrap();
+            assert_eq!(answer(&socket).unwrap().exit, 111);
+        })
+        .unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+    }
+}

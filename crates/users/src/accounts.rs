@@ -6,6 +6,8 @@
 //! whole local part as extension.
 
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use contracts::lookup::Owner;
@@ -153,6 +155,11 @@ impl Machine for Rootless {
     }
 }
 
+/// Our own effective uid and gid.
+pub fn caller() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
 fn home_owner(home: &Path) -> io::Result<Option<u32>> {
     use nix::errno::Errno::{EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR};
     match std::fs::metadata(home) {
@@ -168,9 +175,6 @@ fn home_owner(home: &Path) -> io::Result<Option<u32>> {
 fn path_bytes(path: PathBuf) -> Vec<u8> {
     path.into_os_string().into_vec()
 }
-
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
 
 #[cfg(test)]
 mod tests {

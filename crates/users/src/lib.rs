@@ -14,3 +14,4 @@ pub mod accounts;
 pub mod assign;
 pub mod compile;
 pub mod database;
+pub mod lookup_service;

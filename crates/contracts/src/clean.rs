@@ -3,6 +3,7 @@
 //! ```text
 //! foop/ID NUL   remove intd/ID, then mess/HASH/ID
 //! todo/ID NUL   remove intd/ID, then todo/ID
+//! hold/ID NUL   set mess/HASH/ID, intd/ID and todo/ID aside into queue/quarantine (ours; the original answers `x`)
 //! ```
 //!
 //! One byte answers each request, in order: `+` done (a missing file is fine), `!` an unlink failed, `x` not
@@ -18,6 +19,8 @@ pub enum CleanRequest {
     Message(QueueId),
     /// `todo`: envelope under construction and queued envelope.
     Envelope(QueueId),
+    /// `hold`: message and envelope of a broken entry, to be kept for the administrator (D27).
+    Hold(QueueId),
 }
 
 /// Not a request: answered with [`CleanReply::NotUnderstood`].
@@ -36,19 +39,27 @@ impl CleanRequest {
         match self {
             Self::Message(id) => format!("foop/{id}\0"),
             Self::Envelope(id) => format!("todo/{id}\0"),
+            Self::Hold(id) => format!("hold/{id}\0"),
         }
         .into_bytes()
     }
 
     /// Decodes one request, without its NUL.
     pub fn decode(request: &[u8]) -> Result<Self, NotARequest> {
-        let number = |digits| crate::queue_id::decimal(digits).map(QueueId).ok_or(NotARequest);
+        // No file has a number that does not fit, so there is nothing to remove and nothing wrong with asking: such a
+        // number stands for the largest, which no inode has.
+        let number = |digits: &[u8]| match crate::queue_id::decimal(digits) {
+            Some(number) => Ok(QueueId(number)),
+            None if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => Ok(QueueId(u64::MAX)),
+            None => Err(NotARequest),
+        };
         if request.len().saturating_add(1) > REQUEST_MAX_BYTES {
             return Err(NotARequest);
         }
         match request.split_at_checked(5) {
             Some((b"foop/", digits)) => Ok(Self::Message(number(digits)?)),
             Some((b"todo/", digits)) => Ok(Self::Envelope(number(digits)?)),
+            Some((b"hold/", digits)) => Ok(Self::Hold(number(digits)?)),
             _ => Err(NotARequest),
         }
     }
@@ -107,6 +118,8 @@ mod tests {
         for (bytes, want) in [
             (&b"foop/123"[..], Ok(CleanRequest::Message(QueueId(123)))),
             (b"todo/1", Ok(CleanRequest::Envelope(QueueId(1)))),
+            (b"hold/1", Ok(CleanRequest::Hold(QueueId(1)))),
+            (b"todo/99999999999999999999999", Ok(CleanRequest::Envelope(QueueId(u64::MAX)))),
             (b"todo/", Err(NotARequest)),
             (b"todo/1x", Err(NotARequest)),
             (b"mess/1", Err(NotARequest)),
@@ -128,7 +141,7 @@ mod tests {
 
         #[test]
         fn what_is_encoded_is_decoded(id: u64) {
-            for request in [CleanRequest::Message(QueueId(id)), CleanRequest::Envelope(QueueId(id))] {
+            for request in [CleanRequest::Message, CleanRequest::Envelope, CleanRequest::Hold].map(|kind| kind(QueueId(id))) {
                 let mut decoded = Vec::new();
                 CleanDecoder::default().push(&request.encode(), |r| decoded.push(r));
                 prop_assert_eq!(decoded, [Ok(request)]);

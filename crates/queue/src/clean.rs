@@ -60,6 +60,7 @@ fn carry_out<D: Disk>(queue: &Queue<D>, request: CleanRequest) -> io::Result<()>
             unlink_if_present(&queue.disk, &layout.under_construction(id))?;
             unlink_if_present(&queue.disk, &layout.envelope(id)) // S5, or S2 when all is delivered
         }
+        CleanRequest::Hold(id) => queue.hold(id),
     }
 }
 

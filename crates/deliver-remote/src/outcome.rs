@@ -63,28 +63,21 @@ impl Outcome {
         }
     }
 
-    /// The records of qmail-remote(8): one a recipient, then the message's; each ends with NUL.
-    ///
-    /// `reply_bytes` bounds each recipient's copy of the server's words.
-    pub fn records(&self, ip: IpAddr, reply_bytes: usize) -> Vec<u8> {
-        let mut out = Vec::new();
-        for recipient in &self.recipients {
-            match recipient {
-                Recipient::Accepted => out.push(b'r'),
-                Recipient::Refused(reply) => {
-                    out.push(if reply.is_permanent() { b'h' } else { b's' });
-                    out.extend_from_slice(format!("{ip} does not like recipient.\n").as_bytes());
-                    said(reply, reply_bytes, &mut out);
-                }
+    /// The records of the recipients, without their NULs. `reply_bytes` bounds each copy of the server's words.
+    pub fn recipient_records(&self, ip: IpAddr, reply_bytes: usize) -> impl Iterator<Item = Vec<u8>> {
+        self.recipients.iter().map(move |recipient| match recipient {
+            Recipient::Accepted => b"r".to_vec(),
+            Recipient::Refused(reply) => {
+                let mut out = vec![if reply.is_permanent() { b'h' } else { b's' }];
+                out.extend_from_slice(format!("{ip} does not like recipient.\n").as_bytes());
+                said(reply, reply_bytes, &mut out);
+                out
             }
-            out.push(0);
-        }
-        self.message_record(ip, &mut out);
-        out.push(0);
-        out
+        })
     }
 
-    fn message_record(&self, ip: IpAddr, out: &mut Vec<u8>) {
+    /// Adds the message's record, without its NUL.
+    pub fn message_record(&self, ip: IpAddr, out: &mut Vec<u8>) {
         let (letter, sentence, reply) = match &self.verdict {
             Verdict::GreetingFailed(reply) => {
                 (b'Z', format!("Connected to {ip} but greeting failed"), Some(reply))
@@ -146,7 +139,12 @@ mod tests {
 
     fn shown(recipients: Vec<Recipient>, verdict: Verdict) -> String {
         let outcome = Outcome { recipients, verdict, going_away: false };
-        String::from_utf8(outcome.records("192.0.2.9".parse().unwrap(), 5000)).unwrap()
+        let ip = "192.0.2.9".parse().unwrap();
+        let mut records: Vec<_> = outcome.recipient_records(ip, 5000).collect();
+        let mut message = Vec::new();
+        outcome.message_record(ip, &mut message);
+        records.push(message);
+        records.iter().map(|record| format!("{}\0", String::from_utf8_lossy(record))).collect()
     }
 
     #[test]

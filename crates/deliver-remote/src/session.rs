@@ -159,6 +159,11 @@ impl Session {
         }
     }
 
+    /// A reply has begun and not ended.
+    pub fn is_within_reply(&self) -> bool {
+        !self.parser.is_empty()
+    }
+
     /// The connection is gone or has timed out.
     pub fn lose(&mut self) {
         self.broken = true;

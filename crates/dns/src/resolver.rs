@@ -60,6 +60,12 @@ pub struct Resolver {
     inner: TokioResolver,
 }
 
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").finish_non_exhaustive()
+    }
+}
+
 impl Resolver {
     /// A resolver with an empty cache.
     pub fn new(servers: Servers) -> Result<Self, ResolverError> {

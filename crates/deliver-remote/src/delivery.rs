@@ -1,0 +1,270 @@
+//! One delivery from its arguments to its output: what qmail-remote(8) is.
+//!
+//! ```text
+//! addresses checked -> targets found -> each target: idle connection, else tcpto, connect, session
+//!                   -> the first that takes or refuses the message decides -> records
+//! ```
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use address::quote::quoted;
+use contracts::remote_worker::{OUTPUT_MAX_BYTES, Transaction};
+use dns::Random;
+use smtp::reply::KEPT_TEXT_BYTES;
+use tokio::time::Instant;
+
+use crate::connection::{Connection, Unconnected};
+use crate::message_source::MessageSource;
+use crate::name_servers::NameServers;
+use crate::outcome::{Outcome, Verdict};
+use crate::pool::{Place, Pool, Turn};
+use crate::session::Envelope;
+use crate::settings::{Settings, Watched};
+use crate::tcpto::{Attempt, Standing, TimeoutTable};
+use crate::{targets, text};
+
+/// Own addresses are asked for again after this.
+const OWN_ADDRESSES_KEPT: Duration = Duration::from_secs(5);
+
+/// Output that is not copies of the servers' words: sentences and letters.
+const SENTENCES_BYTES: usize = 32 * 1024;
+
+/// What a delivery leaves.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The records of qmail-remote(8): recipients in order as far as it got, then the message; each ends with NUL.
+    pub output: Vec<u8>,
+    /// Connections that are no longer needed and want a goodbye, after the output has been passed on.
+    pub leftover: Vec<Connection>,
+}
+
+/// Everything deliveries share. For one thread.
+#[derive(Debug)]
+pub struct Deliverer {
+    settings: RefCell<Watched>,
+    name_servers: NameServers,
+    random: RefCell<Random>,
+    own: RefCell<Option<(Instant, Vec<IpAddr>)>>,
+    tcpto: TimeoutTable,
+    pool: Option<Pool>,
+}
+
+/// The records of a delivery that made no connection, or `None`.
+type EndedEarly = Vec<u8>;
+
+impl Deliverer {
+    /// For the installation at `home`. With a pool, connections are kept for the next message.
+    pub fn new(home: &Path, pool: Option<Pool>) -> Self {
+        Self {
+            settings: RefCell::new(Watched::new(home)),
+            name_servers: NameServers::new(os::home::is_rootless(), PathBuf::from("/etc/resolv.conf")),
+            random: RefCell::new(Random::new()),
+            own: RefCell::new(None),
+            tcpto: TimeoutTable::at(home, std::process::id()),
+            pool,
+        }
+    }
+
+    /// Delivers `message` to all recipients of `transaction`, in one SMTP transaction.
+    pub async fn deliver(&self, transaction: &Transaction, message: File) -> Delivered {
+        let refused: Vec<Option<Vec<u8>>> = transaction.recipients.iter().map(|one| uncarriable(one)).collect();
+        let mut leftover = Vec::new();
+        let outcome = self.attempt(transaction, &refused, message, &mut leftover).await;
+        Delivered { output: output(&refused, outcome), leftover }
+    }
+
+    async fn attempt(
+        &self,
+        transaction: &Transaction,
+        refused: &[Option<Vec<u8>>],
+        message: File,
+        leftover: &mut Vec<Connection>,
+    ) -> Result<(IpAddr, Outcome), EndedEarly> {
+        if let Some(sentence) = uncarriable(&transaction.sender) {
+            return Err([b"D", sentence.as_slice()].concat());
+        }
+        let carriable = transaction.recipients.iter().zip(refused).filter(|(_, refused)| refused.is_none());
+        let recipients: Vec<Vec<u8>> = carriable.map(|(recipient, _)| quoted(recipient)).collect();
+        if recipients.is_empty() {
+            return Err(b"D".to_vec());
+        }
+        let settings = self.settings.borrow_mut().now(&mut |_| ()).map_err(|_| text::NO_CONTROLS.to_vec())?;
+        let message = MessageSource::open(message).map_err(|_| text::UNREADABLE_MESSAGE.to_vec())?;
+        let resolver = self.name_servers.resolver().ok_or_else(|| text::NO_RESOURCES.to_vec())?;
+        let mut random = Random::seeded(self.random.borrow_mut().next());
+        let own = || self.own_addresses();
+        let targets = targets::find(&transaction.host, &settings, &resolver, &mut random, own).await?;
+        let envelope = Envelope {
+            sender: quoted(&transaction.sender),
+            recipients,
+            size_bytes: message.size_bytes,
+            eight_bit: message.eight_bit,
+        };
+        let mut last = None;
+        for target in targets {
+            if let Some(outcome) = self.try_address(target, &settings, &envelope, &message, leftover).await {
+                let is_final = !outcome.permits_another_address();
+                last = Some((target.ip(), outcome));
+                if is_final {
+                    break;
+                }
+            }
+        }
+        last.ok_or_else(|| text::NO_CONNECTION.to_vec())
+    }
+
+    /// One address: over a connection that is there, else over a new one. `None`: no connection.
+    async fn try_address(
+        &self,
+        target: SocketAddr,
+        settings: &Settings,
+        envelope: &Envelope,
+        message: &MessageSource,
+        leftover: &mut Vec<Connection>,
+    ) -> Option<Outcome> {
+        let turn = match &self.pool {
+            Some(pool) => pool.turn(target, settings.connections_per_address, settings.connect_limit).await?,
+            None => Turn::New(Place::uncounted(target)),
+        };
+        let place = match turn {
+            Turn::New(place) => place,
+            Turn::Reused(mut connection, place) => {
+                let outcome = connection.transact(envelope, message).await;
+                if !is_stale(&outcome) {
+                    self.put_away(connection, place, leftover);
+                    return Some(outcome);
+                }
+                leftover.push(connection);
+                place
+            }
+        };
+        let mut connection = self.connect(target, settings).await?;
+        let outcome = connection.transact(envelope, message).await;
+        self.put_away(connection, place, leftover);
+        Some(outcome)
+    }
+
+    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Option<Connection> {
+        let standing = self.tcpto.standing(target.ip(), unix_seconds());
+        if standing == Standing::Avoid {
+            return None;
+        }
+        let opened =
+            Connection::open(target, &settings.helo_host, settings.connect_limit, settings.reply_limit).await;
+        let attempt =
+            if matches!(opened, Err(Unconnected::TimedOut)) { Attempt::TimedOut } else { Attempt::Answered };
+        self.tcpto.note(target.ip(), attempt, standing, unix_seconds());
+        opened.ok()
+    }
+
+    fn put_away(&self, connection: Connection, place: Place, leftover: &mut Vec<Connection>) {
+        match &self.pool {
+            Some(pool) => leftover.extend(pool.keep(connection, place)),
+            None => leftover.push(connection),
+        }
+    }
+
+    fn own_addresses(&self) -> std::io::Result<Vec<IpAddr>> {
+        let mut known = self.own.borrow_mut();
+        if let Some((since, addresses)) = known.as_ref().filter(|(since, _)| since.elapsed() < OWN_ADDRESSES_KEPT) {
+            let _ = since;
+            return Ok(addresses.clone());
+        }
+        let addresses = os::interfaces::addresses()?;
+        *known = Some((Instant::now(), addresses.clone()));
+        Ok(addresses)
+    }
+}
+
+/// A reused connection that was about to end says nothing about the message: a new one is made.
+fn is_stale(outcome: &Outcome) -> bool {
+    outcome.going_away || matches!(outcome.verdict, Verdict::Died { possible_duplicate: false })
+}
+
+/// Why an address cannot be put in an SMTP command, or `None` where it can (D63).
+fn uncarriable(address: &[u8]) -> Option<Vec<u8>> {
+    address.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)).then(|| text::uncarriable(address))
+}
+
+/// Puts the records together. `refused` has an entry for each recipient.
+fn output(refused: &[Option<Vec<u8>>], outcome: Result<(IpAddr, Outcome), EndedEarly>) -> Vec<u8> {
+    let share = OUTPUT_MAX_BYTES.saturating_sub(SENTENCES_BYTES) / refused.len().max(1);
+    let mut out = Vec::new();
+    let mut push = |record: &[u8]| {
+        out.extend_from_slice(record);
+        out.push(0);
+    };
+    match outcome {
+        Ok((ip, outcome)) => {
+            let mut records = outcome.recipient_records(ip, share.min(KEPT_TEXT_BYTES));
+            for refused in refused {
+                match refused {
+                    Some(sentence) => push(&[b"h", sentence.as_slice()].concat()),
+                    None => match records.next() {
+                        Some(record) => push(&record),
+                        None => break, // So far it got, and no farther.
+                    },
+                }
+            }
+            let mut message = Vec::new();
+            outcome.message_record(ip, &mut message);
+            push(&message);
+        }
+        Err(message) => {
+            // Recipients that cannot be carried have that as their result, whatever else is the matter.
+            for sentence in refused.iter().map_while(Option::as_ref) {
+                push(&[b"h", sentence.as_slice()].concat());
+            }
+            push(&message);
+        }
+    }
+    out
+}
+
+/// Seconds since 1970, as the table keeps them.
+fn unix_seconds() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    u32::try_from(now & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Recipient;
+    use smtp::reply::Reply;
+
+    fn accepted() -> Reply {
+        Reply { code: Some(250), text: b"250 ok\n".to_vec() }
+    }
+
+    #[test]
+    fn an_address_with_a_line_end_is_refused_by_its_name_and_the_others_go_on() {
+        let refused = [None, uncarriable(b"a\r\nDATA@x"), None];
+        let outcome = Outcome {
+            recipients: vec![Recipient::Accepted, Recipient::Accepted],
+            verdict: Verdict::Accepted(accepted()),
+            going_away: false,
+        };
+        let records = output(&refused, Ok(("192.0.2.1".parse().unwrap(), outcome)));
+        assert_eq!(
+            String::from_utf8(records).unwrap(),
+            "r\0hSorry, the address a\\r\\nDATA@x has a line break or NUL in it. (#5.1.3)\n\0r\0\
+             K192.0.2.1 accepted message.\nRemote host said: 250 ok\n\0"
+        );
+    }
+
+    #[test]
+    fn the_output_of_a_hundred_refusals_fits() {
+        let refused = vec![None; 100];
+        let reply = Reply { code: Some(550), text: [b"550 ", &[b'x'; KEPT_TEXT_BYTES][..]].concat() };
+        let recipients = vec![Recipient::Refused(reply); 100];
+        let outcome = Outcome { recipients, verdict: Verdict::NoRecipient, going_away: false };
+        let records = output(&refused, Ok(("2001:db8::1".parse().unwrap(), outcome)));
+        assert!(records.len() <= OUTPUT_MAX_BYTES);
+        assert_eq!(records.iter().filter(|byte| **byte == 0).count(), 101);
+    }
+}

@@ -1,0 +1,43 @@
+//! The resolver of a process that may live longer than /etc/resolv.conf stays as it is.
+
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use dns::{Resolver, Servers};
+
+/// Where no server is named, one is expected on this host, as in resolv.conf(5).
+const DEFAULT: Servers = Servers::At(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 53));
+
+/// Device, inode and times of last change of resolv.conf.
+type Mark = Option<(u64, u64, i64, i64, i64)>;
+
+/// Makes a resolver when one is first needed, and another when the servers have changed. Its cache goes with it.
+#[derive(Debug)]
+pub struct NameServers {
+    rootless: bool,
+    file: PathBuf,
+    known: RefCell<Option<(Mark, Resolver)>>,
+}
+
+impl NameServers {
+    /// `file` is what to watch.
+    pub fn new(rootless: bool, file: PathBuf) -> Self {
+        Self { rootless, file, known: RefCell::new(None) }
+    }
+
+    /// The resolver for now. `None` where none can be made at all.
+    pub fn resolver(&self) -> Option<Resolver> {
+        let mark = std::fs::metadata(&self.file)
+            .ok()
+            .map(|found| (found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.ctime_nsec()));
+        if let Some((_, resolver)) = self.known.borrow().as_ref().filter(|(known, _)| *known == mark) {
+            return Some(resolver.clone());
+        }
+        let servers = Servers::from_environment(self.rootless);
+        let resolver = Resolver::new(servers).or_else(|_| Resolver::new(DEFAULT)).ok()?;
+        *self.known.borrow_mut() = Some((mark, resolver.clone()));
+        Some(resolver)
+    }
+}

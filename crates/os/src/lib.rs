@@ -11,6 +11,7 @@
 //! - [`interfaces`]: this host's own addresses
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
+//! - [`stream`]: small questions about a byte stream that somebody else opened
 //! - [`strerror`]: the original's words for errno
 //! - [`writeback`]: starting to write a file out, before its sync
 
@@ -22,5 +23,6 @@ pub mod home;
 pub mod interfaces;
 pub mod packet;
 pub mod process;
+pub mod stream;
 pub mod strerror;
 pub mod writeback;

@@ -27,7 +27,8 @@ pub fn quoted(address: &[u8]) -> Vec<u8> {
     out
 }
 
-fn needs_quotes(local: &[u8]) -> bool {
+/// Whether a local part cannot stand in a header or an SMTP command as it is.
+pub fn needs_quotes(local: &[u8]) -> bool {
     let special = |b: &u8| *b <= b' ' || *b >= 127 || b"\"(),:;<>@[\\]".contains(b);
     local.is_empty()
         || local.starts_with(b".")

@@ -1,1 +1,36 @@
-//! A private world for tests, and the tests that need whole programs.
+//! A private world for tests: an installation of its own, peers of its own, everything on loopback.
+//!
+//! - [`place`]: where programs and unpacked packages are; what a test does that cannot run here
+//! - [`world`]: an installation, started and stopped, killed and looked into
+//! - [`log`]: what a program says, as it says it; the waiting is done here
+//! - [`client`], [`sink`]: the two ends of an SMTP session
+//! - [`mail`]: what is in a Maildir
+//! - [`processes`]: who was started while something happened
+//! - [`space`]: as root, a private /var/qmail with accounts, and a private network
+//! - [`peers`]: other people's programs
+//!
+//! Tests own their directory and their ports, and never sleep: they wait for what they expect, with a deadline.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must stop, loudly"
+)]
+
+pub mod client;
+pub mod log;
+pub mod mail;
+pub mod peers;
+pub mod place;
+pub mod processes;
+pub mod sink;
+pub mod space;
+pub mod world;
+
+pub use client::Client;
+pub use log::Log;
+pub use place::{deadline, skip};
+pub use sink::Sink;
+pub use world::World;

@@ -1,0 +1,83 @@
+//! An SMTP client that does as it is told.
+
+use crate::place::PATIENCE;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// One session.
+#[derive(Debug)]
+pub struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    /// Connects and hears the greeting, which must be friendly.
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("a listener");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Self { stream: BufReader::new(stream) };
+        let greeting = client.hear();
+        assert!(greeting.starts_with("220"), "{greeting}");
+        client
+    }
+
+    /// One whole reply.
+    #[track_caller]
+    pub fn hear(&mut self) -> String {
+        let mut reply = String::new();
+        loop {
+            let start = reply.len();
+            let got = self.stream.read_line(&mut reply).expect("a reply in time");
+            assert!(got > 0, "the server closed the connection after {reply:?}");
+            if reply.as_bytes().get(start + 3) != Some(&b'-') {
+                return reply;
+            }
+        }
+    }
+
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).expect("the server listens");
+    }
+
+    /// One command and its reply.
+    #[track_caller]
+    pub fn say(&mut self, line: &str) -> String {
+        self.send(format!("{line}\r\n").as_bytes());
+        self.hear()
+    }
+
+    /// One command whose reply must begin so.
+    #[track_caller]
+    pub fn say_well(&mut self, line: &str, wanted: &str) -> String {
+        let reply = self.say(line);
+        assert!(reply.starts_with(wanted), "{line} -> {reply}");
+        reply
+    }
+
+    /// A whole transaction; gives the last reply. `text` has LF line ends and no lines that begin with dots.
+    #[track_caller]
+    pub fn transact(&mut self, from: &str, to: &[&str], text: &str) -> String {
+        self.say_well(&format!("MAIL FROM:<{from}>"), "250");
+        for recipient in to {
+            self.say_well(&format!("RCPT TO:<{recipient}>"), "250");
+        }
+        self.say_well("DATA", "354");
+        self.send(format!("{}\r\n.\r\n", text.trim_end_matches('\n').replace('\n', "\r\n")).as_bytes());
+        self.hear()
+    }
+
+    /// A session with one message in it, which must be accepted.
+    #[track_caller]
+    pub fn deliver(address: SocketAddr, from: &str, to: &[&str], text: &str) -> String {
+        let mut client = Self::connect(address);
+        client.say_well("EHLO client.example", "250");
+        let reply = client.transact(from, to, text);
+        assert!(reply.starts_with("250"), "{reply}");
+        client.say_well("QUIT", "221");
+        reply
+    }
+}

@@ -1,0 +1,4 @@
+//! Other people's programs, run from unpacked packages on loopback ports.
+
+pub mod exim;
+pub mod postfix;

@@ -91,15 +91,25 @@ impl Installation {
 
 /// Copies every program of ours from one directory to another.
 pub fn copy_programs(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in from.read_dir()? {
-        let path = entry?.path();
-        let Some(name) = path.file_name().filter(|_| is_program(&path)) else { continue };
+    for path in programs_in(from)? {
+        let Some(name) = path.file_name() else { continue };
         std::fs::copy(&path, to.join(name))?;
     }
     Ok(())
 }
 
-/// Programs are executable files without an ending; a build directory holds other things too.
+/// The programs of ours in a directory that holds other things too, as a build directory does.
+pub fn programs_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in directory.read_dir()? {
+        let path = entry?.path();
+        if is_program(&path) {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let is_executable = path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);

@@ -96,7 +96,11 @@ impl<D: Disk> Queue<D> {
                 Draft::Named(file, name)
             }
         };
-        let inode = self.disk.stat_open(message.file()).map_err(EnqueueError::Pid)?.inode;
+        let stat = self.disk.stat_open(message.file()).map_err(|error| {
+            made.iter().for_each(|name| drop(self.disk.unlink(name)));
+            EnqueueError::Pid(error)
+        })?;
+        let inode = stat.inode;
         let qp = match caller.qp {
             Qp::Process(pid) => u64::from(pid),
             Qp::QueueId => inode,

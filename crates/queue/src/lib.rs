@@ -32,10 +32,15 @@ pub mod real;
 pub mod scan;
 pub mod service;
 pub mod shared_sync;
+#[cfg(any(test, feature = "simulated"))]
+pub mod simulated;
 pub mod store;
 pub mod sweep;
 pub mod todo;
 pub mod trigger;
+
+#[cfg(test)]
+mod crash;
 
 pub use contracts::QueueId;
 pub use enqueue_error::EnqueueError;

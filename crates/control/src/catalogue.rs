@@ -150,6 +150,12 @@ pub const CATALOGUE: &[Setting] = &[
         "qmail-send",
         "Domains that are delivered on this host. A missing file means control/me; an empty one means none.",
     ),
+    file(
+        "maxrcpt",
+        number(10_000, 1, 100_000, "recipients"),
+        "qmail-smtpd",
+        "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
+    ),
     file("me", line(None), "all", "The name of this host, fully qualified; the default of many others."),
     file(
         "morercpthosts",
@@ -188,6 +194,18 @@ pub const CATALOGUE: &[Setting] = &[
         "qmail-smtpd",
         "Domains for which mail is accepted by SMTP; `.suffix` stands for all its sub-domains. Without the file qmail-smtpd under tcpserver accepts every recipient, as qmail does, and the listener accepts local domains only.",
     ),
+    file(
+        "relayclients",
+        Form::List,
+        "qmail-smtpd --listen",
+        "Addresses or `address/bits` ranges of clients that may send to anybody. Under tcpserver the environment variable RELAYCLIENT says so instead.",
+    ),
+    file(
+        "smtpextensions",
+        line(None),
+        "qmail-smtpd",
+        "What EHLO offers: `full` is PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES; `classic` is PIPELINING and 8BITMIME, and SIZE where databytes is set. The listener is full, qmail-smtpd under tcpserver classic.",
+    ),
     file("smtpgreeting", or_me(None), "qmail-smtpd", "What follows 220 in the greeting."),
     file(
         "smtplisten",
@@ -196,10 +214,22 @@ pub const CATALOGUE: &[Setting] = &[
         "Where the SMTP server listens: `address:port` or `[IPv6]:port` lines. Default 0.0.0.0:25 and [::]:25.",
     ),
     file(
+        "smtpmaxerrors",
+        number(100, 1, 1_000_000, "refusals"),
+        "qmail-smtpd",
+        "After how many refusals since the last accepted message a client is hung up on.",
+    ),
+    file(
         "smtproutes",
         Form::Map,
         "qmail-remote",
         "`domain:relay` or `domain:relay:port`: where mail for a domain, a `.suffix`, or with an empty key everything, is sent. An empty relay means its mail exchangers.",
+    ),
+    file(
+        "smtpsessionseconds",
+        number(14_400, 60, 604_800, "seconds"),
+        "qmail-smtpd",
+        "How long one SMTP session may last.",
     ),
     file(
         "smtpsessionsperaddress",
@@ -221,9 +251,9 @@ pub const CATALOGUE: &[Setting] = &[
     ),
     file(
         "timeoutsmtpd",
-        number(1200, 1, 86_400, "seconds"),
+        number(1200, 0, 86_400, "seconds"),
         "qmail-smtpd",
-        "How long each read or write may take when receiving.",
+        "How long each read or write may take when receiving; 0 counts as 1.",
     ),
     file(
         "virtualdomains",

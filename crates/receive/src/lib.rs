@@ -1,1 +1,29 @@
-//! The SMTP server: a session as a machine, and the two ways to run it.
+//! The SMTP server (contract 6.5): a session as a machine, and the two ways to run it.
+//!
+//! - [`session`]: the machine: bytes and verdicts in, replies and requests out; one file a command in
+//!   [`commands`]; [`transaction`] and [`receiving`] are its states, [`replies`] its words
+//! - [`policy`], [`limits`], [`rcpthosts`], [`client`]: what it is told; [`configuration`] reads it from control files
+//! - [`door`]: the way into the queue for an event loop; [`verdict`]: what it says
+//! - [`driver`]: one session over a stream
+//! - [`classic`]: on descriptors 0 and 1; [`listener`]: many at once, with [`places`] for them
+#![forbid(unsafe_code)]
+
+pub mod classic;
+pub mod client;
+mod commands;
+pub mod configuration;
+pub mod door;
+pub mod driver;
+pub mod limits;
+pub mod listener;
+mod log;
+pub mod network;
+pub mod places;
+pub mod policy;
+pub mod rcpthosts;
+mod receiving;
+mod replies;
+pub mod session;
+mod standard_streams;
+mod transaction;
+pub mod verdict;

@@ -1,0 +1,54 @@
+//! The classic form: one session on descriptors 0 and 1, started by tcpserver, inetd or a test (qmail-smtpd(8)).
+
+use crate::client::Client;
+use crate::configuration::{Configuration, ConfigurationError, Form};
+use crate::door::Door;
+use crate::driver::{self, Outcome};
+use crate::log;
+use crate::rcpthosts::RecipientHosts;
+use crate::replies::{self, Reply};
+use crate::session::Session;
+use crate::standard_streams::StandardStreams;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Runs the session; the exit code is 0 after QUIT, else 1.
+pub fn run(input: OwnedFd, output: OwnedFd) -> u8 {
+    let home = os::home::home();
+    let variable = |name: &str| std::env::var_os(name).map(OsStringExt::into_vec);
+    let mut warn = |warning: control::Warning| log::system_warning(&warning.to_string());
+    let configuration = match Configuration::load(&home, Form::Classic, &mut warn) {
+        Ok(configuration) => configuration,
+        Err(ConfigurationError::OwnAddresses(_)) => return refuse(output, replies::NO_OWN_ADDRESSES),
+        Err(_) => return refuse(output, replies::NO_CONTROLS),
+    };
+    let client = Client::from_environment(variable);
+    if client.relay.is_none() && matches!(configuration.policy.recipient_hosts, RecipientHosts::All) {
+        log::system_warning(
+            "there is no control/rcpthosts: anybody can send mail to anybody through this host",
+        );
+    }
+    let door = Door::new(&home, std::env::var_os("QMAILQUEUE"));
+    let session = Session::new(Arc::new(configuration.policy), client);
+    match serve(input, output, session, &door) {
+        Ok(Outcome::Quit) => 0,
+        Ok(Outcome::Broken) | Err(_) => 1,
+    }
+}
+
+fn serve(input: OwnedFd, output: OwnedFd, session: Session, door: &Door) -> io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut streams = StandardStreams::new(input, output)?;
+        let (_never_closing, mut closing) = watch::channel(false);
+        Ok(driver::run(&mut streams, session, door, &Vec::new(), &mut closing).await)
+    })
+}
+
+fn refuse(output: OwnedFd, reply: Reply) -> u8 {
+    let _ = std::fs::File::from(output).write_all(&reply.to_bytes());
+    1
+}

@@ -1,0 +1,101 @@
+//! Who is at the other end, as far as we were told (contract 6.5, tcp-environ(5)).
+
+use crate::door::Variables;
+use std::net::SocketAddr;
+
+/// What is known about a client before it says anything.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Client {
+    /// TCPREMOTEIP.
+    pub remote_ip: Vec<u8>,
+    /// TCPREMOTEHOST.
+    pub remote_host: Vec<u8>,
+    /// TCPREMOTEINFO.
+    pub remote_info: Option<Vec<u8>>,
+    /// TCPLOCALHOST, else TCPLOCALIP.
+    pub local: Vec<u8>,
+    /// RELAYCLIENT: the client may send to anybody, and this is appended to each recipient.
+    pub relay: Option<Vec<u8>>,
+    /// DATABYTES: in place of control/databytes.
+    pub databytes: Option<u64>,
+}
+
+const UNKNOWN: &[u8] = b"unknown";
+
+impl Client {
+    /// From the environment that tcpserver or tcp-env set up.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<Vec<u8>>) -> Self {
+        let or_unknown = |name: &str| variable(name).unwrap_or_else(|| UNKNOWN.to_vec());
+        Self {
+            remote_ip: or_unknown("TCPREMOTEIP"),
+            remote_host: or_unknown("TCPREMOTEHOST"),
+            remote_info: variable("TCPREMOTEINFO"),
+            local: variable("TCPLOCALHOST").unwrap_or_else(|| or_unknown("TCPLOCALIP")),
+            relay: variable("RELAYCLIENT"),
+            databytes: variable("DATABYTES").map(|value| leading_number(&value)),
+        }
+    }
+
+    /// From the two ends of a connection we accepted ourselves. Names are not looked up.
+    pub fn from_addresses(remote: SocketAddr, local: Option<SocketAddr>) -> Self {
+        let text = |address: SocketAddr| address.ip().to_canonical().to_string().into_bytes();
+        Self {
+            remote_ip: text(remote),
+            remote_host: UNKNOWN.to_vec(),
+            local: local.map_or_else(|| UNKNOWN.to_vec(), text),
+            ..Self::default()
+        }
+    }
+
+    /// What a queue program finds in its environment about a client of the listener; `None`: not set.
+    pub fn variables(remote: SocketAddr, local: Option<SocketAddr>, relay: Option<&[u8]>) -> Variables {
+        let ip = |address: SocketAddr| address.ip().to_canonical().to_string().into_bytes();
+        let port = |address: SocketAddr| address.port().to_string().into_bytes();
+        vec![
+            ("PROTO", Some(b"TCP".to_vec())),
+            ("TCPREMOTEIP", Some(ip(remote))),
+            ("TCPREMOTEPORT", Some(port(remote))),
+            ("TCPREMOTEHOST", None),
+            ("TCPREMOTEINFO", None),
+            ("TCPLOCALIP", local.map(ip)),
+            ("TCPLOCALPORT", local.map(port)),
+            ("TCPLOCALHOST", None),
+            ("RELAYCLIENT", relay.map(<[u8]>::to_vec)),
+        ]
+    }
+}
+
+/// The number at the start of a value, 0 if there is none.
+fn leading_number(value: &[u8]) -> u64 {
+    let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |total: u64, digit| {
+        total.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_environment_is_unknown() {
+        let client = Client::from_environment(|_| None);
+        assert_eq!((&client.remote_ip[..], &client.local[..]), (UNKNOWN, UNKNOWN));
+        assert_eq!((client.remote_info, client.relay, client.databytes), (None, None, None));
+    }
+
+    #[test]
+    fn databytes_is_the_number_at_the_start() {
+        for (value, number) in [("5", 5), ("", 0), ("x5", 0), ("12x", 12), ("99999999999999999999", u64::MAX)]
+        {
+            let client = Client::from_environment(|name| (name == "DATABYTES").then(|| value.into()));
+            assert_eq!(client.databytes, Some(number), "{value}");
+        }
+    }
+
+    #[test]
+    fn mapped_addresses_are_shown_as_ipv4() {
+        let client = Client::from_addresses("[::ffff:192.0.2.7]:1".parse().unwrap(), None);
+        assert_eq!(client.remote_ip, b"192.0.2.7");
+    }
+}

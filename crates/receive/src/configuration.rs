@@ -1,0 +1,224 @@
+//! Reads the control files of the SMTP server into a [`Policy`] (contract 3.2, 6.5).
+//!
+//! A file that cannot be read is an error: nothing is accepted under a policy nobody wrote. A wrong value is
+//! reported and its safe default used.
+
+use crate::limits::Limits;
+use crate::network::Network;
+use crate::policy::{Extensions, Policy};
+use crate::rcpthosts::RecipientHosts;
+use cdb::Cdb;
+use control::{Control, ControlError, Warning, catalogue};
+use std::collections::HashSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::time::Duration;
+
+/// Which of the two forms of the server asks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// One session on descriptors 0 and 1. Whoever started us decided who may connect; without rcpthosts every
+    /// recipient is accepted, as it always was.
+    Classic,
+    /// The listener. Without rcpthosts only local domains are accepted.
+    Listener,
+}
+
+/// Everything read.
+#[derive(Debug)]
+pub struct Configuration {
+    /// What sessions need.
+    pub policy: Policy,
+    /// control/concurrencyincoming.
+    pub sessions: usize,
+    /// control/smtpsessionsperaddress.
+    pub sessions_per_address: usize,
+    /// control/relayclients.
+    pub relay_clients: Vec<Network>,
+}
+
+/// Why no session can begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// A control file.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// control/morercpthosts.cdb.
+    #[error("unable to open control/morercpthosts.cdb: {}", os::strerror::of(.0))]
+    Database(#[source] io::Error),
+    /// The interfaces.
+    #[error("unable to figure out my IP addresses: {}", os::strerror::of(.0))]
+    OwnAddresses(#[source] io::Error),
+}
+
+impl Configuration {
+    /// Reads the installation at `home`; `warn` hears of wrong values.
+    pub fn load(home: &Path, form: Form, warn: &mut dyn FnMut(Warning)) -> Result<Self, ConfigurationError> {
+        let control = Control::at(home);
+        let mut number = |name: &str| match catalogue::setting(name) {
+            Some(setting) => control.number(setting, warn),
+            None => Ok(0),
+        };
+        let limits = Limits {
+            errors: narrow(number("smtpmaxerrors")?),
+            recipients: narrow(number("maxrcpt")?),
+            session: Duration::from_secs(number("smtpsessionseconds")?),
+        };
+        let timeout = Duration::from_secs(number("timeoutsmtpd")?.max(1));
+        let databytes = number("databytes")?;
+        let sessions = wide(number("concurrencyincoming")?);
+        let sessions_per_address = wide(number("smtpsessionsperaddress")?);
+        let policy = Policy {
+            greeting: control.line_or_me_required("smtpgreeting")?,
+            local_ip_host: control.line_or_me("localiphost")?,
+            own_addresses: own_addresses().map_err(ConfigurationError::OwnAddresses)?,
+            timeout,
+            recipient_hosts: recipient_hosts(&control, form)?,
+            bad_senders: lower_case(control.list("badmailfrom")?.unwrap_or_default()),
+            databytes,
+            extensions: extensions(&control, form, warn)?,
+            limits,
+        };
+        let relay_clients = relay_clients(&control, warn)?;
+        Ok(Self { policy, sessions, sessions_per_address, relay_clients })
+    }
+}
+
+fn recipient_hosts(control: &Control, form: Form) -> Result<RecipientHosts, ConfigurationError> {
+    let hosts = match (control.list("rcpthosts")?, form) {
+        (Some(lines), _) => lines,
+        (None, Form::Classic) => return Ok(RecipientHosts::All),
+        // Never an open relay by omission (contract 17.1 D6): what qmail-send calls local, and nothing else.
+        (None, Form::Listener) => match control.list("locals")? {
+            Some(lines) => lines,
+            None => control.line("me")?.into_iter().collect(),
+        },
+    };
+    let more = match Cdb::open(&control.directory().join("morercpthosts.cdb")) {
+        Ok(database) => Some(database),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(ConfigurationError::Database(error)),
+    };
+    Ok(RecipientHosts::Listed { hosts: lower_case(hosts), more })
+}
+
+fn extensions(
+    control: &Control,
+    form: Form,
+    warn: &mut dyn FnMut(Warning),
+) -> Result<Extensions, ConfigurationError> {
+    let by_form = match form {
+        Form::Classic => Extensions::Classic,
+        Form::Listener => Extensions::Full,
+    };
+    Ok(match control.line("smtpextensions")? {
+        None => by_form,
+        Some(line) if line == b"classic" => Extensions::Classic,
+        Some(line) if line == b"full" => Extensions::Full,
+        Some(line) => {
+            warn(Warning {
+                file: "smtpextensions".to_owned(),
+                line: 1,
+                value: line,
+                accepted: "classic or full".to_owned(),
+                used: "the default".to_owned(),
+            });
+            by_form
+        }
+    })
+}
+
+fn relay_clients(
+    control: &Control,
+    warn: &mut dyn FnMut(Warning),
+) -> Result<Vec<Network>, ConfigurationError> {
+    let mut networks = Vec::new();
+    for line in control.list("relayclients")?.unwrap_or_default() {
+        match Network::parse(&line) {
+            Some(network) => networks.push(network),
+            None => warn(Warning {
+                file: "relayclients".to_owned(),
+                line: 0,
+                value: line,
+                accepted: "an address, or address/bits".to_owned(),
+                used: "nothing in its place".to_owned(),
+            }),
+        }
+    }
+    Ok(networks)
+}
+
+/// The addresses of the interfaces that are up, and the addresses that mean "this host".
+fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut addresses = os::interfaces::addresses()?;
+    addresses.extend([IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)]);
+    Ok(addresses)
+}
+
+fn lower_case(lines: Vec<Vec<u8>>) -> HashSet<Vec<u8>> {
+    lines.into_iter().map(|line| line.to_ascii_lowercase()).collect()
+}
+
+fn narrow(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn wide(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)], form: Form) -> (Result<Configuration, ConfigurationError>, usize) {
+        let home = tempfile::tempdir().unwrap();
+        let control = home.path().join("control");
+        std::fs::create_dir(&control).unwrap();
+        for (name, content) in files {
+            std::fs::write(control.join(name), content).unwrap();
+        }
+        let mut warnings = 0;
+        (Configuration::load(home.path(), form, &mut |_| warnings += 1), warnings)
+    }
+
+    fn takes(configuration: &Configuration, domain: &str) -> bool {
+        configuration.policy.recipient_hosts.allow(Some(domain.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn the_listener_without_rcpthosts_takes_local_domains_only() {
+        let me = ("me", "mx.example\n");
+        let listener = |files: &[_]| load(files, Form::Listener).0.unwrap();
+        let with_locals = listener(&[me, ("locals", "Local.example\n")]);
+        assert!(takes(&with_locals, "local.example") && !takes(&with_locals, "mx.example"));
+        let bare = listener(&[me]);
+        assert!(takes(&bare, "mx.example") && !takes(&bare, "other.example"));
+        let none = listener(&[me, ("rcpthosts", "")]);
+        assert!(!takes(&none, "mx.example"));
+        assert!(takes(&load(&[me], Form::Classic).0.unwrap(), "other.example"));
+    }
+
+    #[test]
+    fn without_a_name_nothing_starts() {
+        assert!(matches!(load(&[], Form::Classic).0, Err(ConfigurationError::Control(_))));
+    }
+
+    #[test]
+    fn wrong_values_are_reported_and_harmless() {
+        let files = [
+            ("me", "mx.example\n"),
+            ("smtpextensions", "everything\n"),
+            ("relayclients", "127.0.0.1\n10.0.0.0/8\nall\n10.0.0.0/99\n"),
+            ("timeoutsmtpd", "0\n"),
+            ("databytes", "-5\n"),
+        ];
+        let (configuration, warnings) = load(&files, Form::Listener);
+        let configuration = configuration.unwrap();
+        assert_eq!(warnings, 4);
+        assert_eq!(configuration.relay_clients.len(), 2);
+        assert_eq!(configuration.policy.timeout, Duration::from_secs(1));
+        assert_eq!((configuration.policy.databytes, configuration.policy.extensions), (0, Extensions::Full));
+    }
+}

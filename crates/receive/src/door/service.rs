@@ -1,0 +1,108 @@
+//! A connection to the queue service (`contracts::queue_service`).
+
+use crate::verdict::Verdict;
+use contracts::queue_exit::{CRASHED_TEXT, QueueExit};
+use contracts::queue_service::{CHUNK_MAX_BYTES, REPLY_HEAD_BYTES, Reply, TEXT_MAX_BYTES, chunk_head};
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+/// One connection, which carries one hand-off after the other.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    /// Bytes of the present hand-off have gone out.
+    begun: bool,
+    failed: bool,
+}
+
+impl Connection {
+    /// Connects to the service of the installation at `home`.
+    pub async fn open(home: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(home.join("run/queue")).await?;
+        Ok(Self { stream, begun: false, failed: false })
+    }
+
+    /// False once the service has closed it. An idle service says nothing, so anything else to read is wrong, too.
+    pub fn is_alive(&self) -> bool {
+        let mut byte = [0u8; 1];
+        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Sends message bytes.
+    pub async fn write(&mut self, bytes: &[u8]) {
+        if self.failed {
+            return;
+        }
+        self.begun = true;
+        let mut wire = Vec::with_capacity(bytes.len().saturating_add(4));
+        push_chunks(&mut wire, bytes);
+        self.failed = self.stream.write_all(&wire).await.is_err();
+    }
+
+    /// Sends the rest and waits for the verdict. The connection comes back if it can be used again.
+    ///
+    /// If nothing of this message has gone out yet and the connection turns out to be dead, a fresh one is tried.
+    pub async fn finish<F>(
+        mut self,
+        rest: &[u8],
+        envelope: &[u8],
+        fresh: impl FnOnce() -> F,
+    ) -> (Verdict, Option<Self>)
+    where
+        F: Future<Output = io::Result<Self>>,
+    {
+        let mut wire = Vec::with_capacity(rest.len().saturating_add(envelope.len()).saturating_add(16));
+        push_chunks(&mut wire, rest);
+        wire.extend_from_slice(&chunk_head(0));
+        push_chunks(&mut wire, envelope);
+        wire.extend_from_slice(&chunk_head(0));
+        if !self.failed {
+            self.failed = self.stream.write_all(&wire).await.is_err();
+        }
+        if self.failed && !self.begun {
+            // Not one whole hand-off can have arrived, since its last bytes were refused.
+            match fresh().await {
+                Ok(connection) => self = connection,
+                Err(_) => return (crashed(), None),
+            }
+            self.failed = self.stream.write_all(&wire).await.is_err();
+        }
+        if self.failed {
+            return (Verdict::from_exit(QueueExit::ReadError as u8, 0, b""), None);
+        }
+        match self.reply().await {
+            Ok(reply) => {
+                self.begun = false;
+                (Verdict::from_exit(reply.exit, reply.qp, &reply.text), Some(self))
+            }
+            Err(_) => (crashed(), None),
+        }
+    }
+
+    async fn reply(&mut self) -> io::Result<Reply> {
+        let mut head = [0u8; REPLY_HEAD_BYTES];
+        self.stream.read_exact(&mut head).await?;
+        let (exit, qp, length) = Reply::decode_head(head);
+        if length > TEXT_MAX_BYTES {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut text = vec![0u8; length];
+        self.stream.read_exact(&mut text).await?;
+        Ok(Reply { exit, qp, text })
+    }
+}
+
+/// The service went away: what became of the message is not known, so the client tries again.
+fn crashed() -> Verdict {
+    Verdict::refused(CRASHED_TEXT)
+}
+
+fn push_chunks(wire: &mut Vec<u8>, bytes: &[u8]) {
+    for chunk in bytes.chunks(CHUNK_MAX_BYTES) {
+        wire.extend_from_slice(&chunk_head(chunk.len()));
+        wire.extend_from_slice(chunk);
+    }
+}

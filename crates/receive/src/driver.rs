@@ -1,0 +1,228 @@
+//! Runs one session over a stream: reads, writes, the queue door and the clock around [`Session`].
+
+use crate::door::{Door, HandOff, Variables};
+use crate::limits::{DRAIN_BYTES, DRAIN_TIME};
+use crate::session::{Action, Ending, Session};
+use smtp::command::LINE_MAX_BYTES;
+use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// What is read at once. Longer than any command line.
+const INPUT_BYTES: usize = 16 << 10;
+const _: () = assert!(INPUT_BYTES > LINE_MAX_BYTES);
+
+/// How a session came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The client said QUIT.
+    Quit,
+    /// Anything else.
+    Broken,
+}
+
+/// Why reading or writing stopped.
+enum Stop {
+    /// The client is gone.
+    Lost,
+    /// It took too long.
+    TimedOut,
+    /// The service is closing down.
+    ClosingDown,
+}
+
+/// What a session runs on.
+struct Driver<'d, S> {
+    stream: &'d mut S,
+    door: &'d Door,
+    variables: &'d Variables,
+    closing: &'d mut watch::Receiver<bool>,
+    /// The session ends by then, whatever it is doing.
+    end: Instant,
+    timeout: Duration,
+}
+
+/// Runs `session` to its end. `closing` turns true when the service closes down: a session that is not in a
+/// transaction then ends at once, others when their transaction does.
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    mut session: Session,
+    door: &Door,
+    variables: &Variables,
+    closing: &mut watch::Receiver<bool>,
+) -> Outcome {
+    let (timeout, limit) = (session.policy().timeout, session.policy().limits.session);
+    let started = Instant::now();
+    let end = started.checked_add(limit).unwrap_or(started);
+    let mut driver = Driver { stream, door, variables, closing, end, timeout };
+    let mut hand_off = None;
+    let outcome = driver.run(&mut session, &mut hand_off).await;
+    if let Some(hand_off) = hand_off {
+        HandOff::abandon(hand_off);
+    }
+    outcome
+}
+
+impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
+    async fn run(&mut self, session: &mut Session, hand_off: &mut Option<HandOff<'d>>) -> Outcome {
+        let mut input = Input::default();
+        loop {
+            let (used, action) = session.step(input.bytes(), seconds_now());
+            input.consume(used);
+            let stopped = match action {
+                Action::Read => self.exchange(session, &mut input).await,
+                Action::OpenDoor => {
+                    *hand_off = self.door.open(self.variables).await.ok();
+                    session.door_opened(hand_off.is_some());
+                    Ok(())
+                }
+                Action::Forward => {
+                    if let Some(hand_off) = hand_off {
+                        hand_off.write(session.message()).await;
+                    }
+                    session.forwarded();
+                    Ok(())
+                }
+                Action::Finish => {
+                    let sent = self.send(session).await;
+                    if sent.is_ok()
+                        && let Some(hand_off) = hand_off.take()
+                    {
+                        let verdict = hand_off.finish(session.message(), session.envelope()).await;
+                        session.decided(&verdict, seconds_now());
+                    }
+                    sent
+                }
+                Action::Abandon => {
+                    if let Some(hand_off) = hand_off.take() {
+                        hand_off.abandon();
+                    }
+                    Ok(())
+                }
+                Action::Close(ending) => {
+                    let _ = self.send(session).await;
+                    if ending == Ending::HungUpInMessage {
+                        self.drain().await;
+                    }
+                    return if ending == Ending::Quit { Outcome::Quit } else { Outcome::Broken };
+                }
+            };
+            match stopped {
+                Ok(()) => {}
+                Err(Stop::Lost) => return Outcome::Broken,
+                Err(Stop::TimedOut) => session.timed_out(),
+                Err(Stop::ClosingDown) => session.closing_down(),
+            }
+        }
+    }
+
+    /// Sends what waits, then reads something.
+    async fn exchange(&mut self, session: &mut Session, input: &mut Input) -> Result<(), Stop> {
+        self.send(session).await?;
+        if *self.closing.borrow() && session.is_between_transactions() {
+            return Err(Stop::ClosingDown);
+        }
+        let deadline = self.deadline();
+        let room = input.room();
+        let read = timeout_at(deadline, self.stream.read(room));
+        let read = if session.is_between_transactions() {
+            tokio::select! {
+                biased;
+                read = read => read,
+                Ok(()) = self.closing.changed() => return Err(Stop::ClosingDown),
+            }
+        } else {
+            read.await
+        };
+        match read {
+            Ok(Ok(0) | Err(_)) => Err(Stop::Lost),
+            Ok(Ok(n)) => {
+                input.filled(n);
+                Ok(())
+            }
+            Err(_) => Err(Stop::TimedOut),
+        }
+    }
+
+    /// One write for all replies that wait.
+    async fn send(&mut self, session: &mut Session) -> Result<(), Stop> {
+        if session.replies().is_empty() {
+            return Ok(());
+        }
+        let write = async {
+            self.stream.write_all(session.replies()).await?;
+            self.stream.flush().await
+        };
+        let sent = tokio::time::timeout(self.timeout, write).await;
+        session.replies_sent();
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            // A client that does not read gets no further reply either.
+            Ok(Err(_)) | Err(_) => Err(Stop::Lost),
+        }
+    }
+
+    /// Listens to a client that may still be sending, so that our reply arrives before the connection is reset.
+    async fn drain(&mut self) {
+        let _ = self.stream.shutdown().await;
+        let mut buffer = vec![0u8; INPUT_BYTES];
+        let mut left = DRAIN_BYTES;
+        let swallow = async {
+            while let Ok(n @ 1..) = self.stream.read(&mut buffer).await {
+                left = left.saturating_sub(n);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME, swallow).await;
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.timeout).unwrap_or(self.end).min(self.end)
+    }
+}
+
+/// Bytes from the client that the session has not used yet.
+#[derive(Default)]
+struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn consume(&mut self, used: usize) {
+        self.start = self.start.saturating_add(used).min(self.end);
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Free space behind the bytes, never empty: what is unused is less than a line.
+    fn room(&mut self) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer.resize(INPUT_BYTES, 0);
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end.saturating_sub(self.start));
+        }
+        self.buffer.get_mut(self.end..).unwrap_or_default()
+    }
+
+    fn filled(&mut self, bytes: usize) {
+        self.end = self.end.saturating_add(bytes).min(self.buffer.len());
+    }
+}
+
+/// Seconds since 1970.
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

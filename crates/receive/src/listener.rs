@@ -1,0 +1,164 @@
+//! The listener: many sessions in one process, on sockets that whoever started us has bound.
+//!
+//! TERM: no new connections, sessions end when their transaction does, and all of them after [`FINISH_TIME`].
+//! HUP: the control files are read again for the sessions to come.
+
+use crate::client::Client;
+use crate::configuration::{Configuration, Form};
+use crate::door::Door;
+use crate::log;
+use crate::places::{Place, Places};
+use crate::policy::Policy;
+use crate::replies;
+use crate::session::Session;
+use crate::{driver, network::Network};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How long sessions may take to finish their transactions after TERM.
+pub const FINISH_TIME: Duration = Duration::from_secs(30);
+
+/// How long to wait after a failed accept, which mostly means that descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the control files say now.
+#[derive(Clone)]
+struct Current {
+    policy: Arc<Policy>,
+    relay_clients: Arc<[Network]>,
+}
+
+/// What all sessions share.
+struct Server {
+    home: PathBuf,
+    door: Door,
+    places: Places,
+    current: Mutex<Current>,
+    closing: watch::Receiver<bool>,
+}
+
+/// Serves until TERM. The exit code is 0, or 111 if it could not begin.
+pub fn run(sockets: Vec<OwnedFd>) -> u8 {
+    match serve(sockets) {
+        Ok(()) => 0,
+        Err(error) => {
+            log::line(&format!("fatal: {error}"));
+            111
+        }
+    }
+}
+
+fn serve(sockets: Vec<OwnedFd>) -> Result<(), Box<dyn std::error::Error>> {
+    if sockets.is_empty() {
+        return Err("no listening socket was handed over (LISTEN_FDS)".into());
+    }
+    let home = os::home::home();
+    let configuration = load(&home)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(listen(sockets, home, configuration))?;
+    Ok(())
+}
+
+fn load(home: &Path) -> Result<Configuration, crate::configuration::ConfigurationError> {
+    Configuration::load(home, Form::Listener, &mut |warning| log::line(&format!("warning: {warning}")))
+}
+
+async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configuration) -> io::Result<()> {
+    let (close, closing) = watch::channel(false);
+    let server = Arc::new(Server {
+        door: Door::new(&home, std::env::var_os("QMAILQUEUE")),
+        places: Places::new(configuration.sessions, configuration.sessions_per_address),
+        current: Mutex::new(Current::from(configuration)),
+        closing,
+        home,
+    });
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        let listener = std::net::TcpListener::from(socket);
+        listener.set_nonblocking(true)?;
+        accepting.spawn(accept(TcpListener::from_std(listener)?, server.clone()));
+    }
+    let (mut terminate, mut interrupt, mut hang_up) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    log::line("ready");
+    loop {
+        tokio::select! {
+            _ = hang_up.recv() => server.reload(),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    accepting.abort_all();
+    let _ = close.send(true);
+    let all_left = tokio::time::timeout(FINISH_TIME, server.places.all_free()).await;
+    log::line(if all_left.is_ok() { "stopped" } else { "stopped; some sessions were cut off" });
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    loop {
+        server.places.wait_for_room().await;
+        match listener.accept().await {
+            Ok((stream, remote)) => server.admit(stream, remote),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+impl Server {
+    /// Begins a session, or says why not.
+    fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+        match self.places.take(remote.ip()) {
+            Some(place) => {
+                tokio::spawn(self.clone().converse(stream, remote, place));
+            }
+            // One write to an empty socket buffer: it does not block, and if it fails nobody is there.
+            None => drop(stream.try_write(&replies::TOO_MANY_SESSIONS.to_bytes())),
+        }
+    }
+
+    async fn converse(self: Arc<Self>, mut stream: TcpStream, remote: SocketAddr, place: Place) {
+        let _ = stream.set_nodelay(true);
+        let local = stream.local_addr().ok();
+        let now = self.current();
+        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip())).then_some(&b""[..]);
+        let mut client = Client::from_addresses(remote, local);
+        client.relay = relay.map(<[u8]>::to_vec);
+        let variables = Client::variables(remote, local, relay);
+        let session = Session::new(now.policy, client);
+        let mut closing = self.closing.clone();
+        let _ = driver::run(&mut stream, session, &self.door, &variables, &mut closing).await;
+        drop(place);
+    }
+
+    fn current(&self) -> Current {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the control files again; what cannot be read changes nothing.
+    fn reload(&self) {
+        match load(&self.home) {
+            Ok(configuration) => {
+                self.places.resize(configuration.sessions, configuration.sessions_per_address);
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current::from(configuration);
+                log::line("control files read again");
+            }
+            Err(error) => log::line(&format!("warning: control files not read again: {error}")),
+        }
+    }
+}
+
+impl From<Configuration> for Current {
+    fn from(configuration: Configuration) -> Self {
+        Self { policy: Arc::new(configuration.policy), relay_clients: configuration.relay_clients.into() }
+    }
+}

@@ -1,0 +1,25 @@
+//! Where the server says what an administrator should hear.
+//!
+//! The listener writes lines to descriptor 2, which its starter made the log. The classic form may not: under
+//! inetd descriptor 2 is the client. It sends a datagram to the system log instead.
+
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+
+/// Facility mail, severity warning (RFC 5424 §6.2.1).
+const MAIL_WARNING: &str = "<20>";
+
+/// One line on descriptor 2. A log that is gone is no reason to stop.
+pub fn line(text: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("qmail-smtpd: {text}\n").as_bytes());
+}
+
+/// One warning to the system log, if there is one that has room.
+pub fn system_warning(text: &str) {
+    let datagram = format!("{MAIL_WARNING}qmail-smtpd[{}]: warning: {text}", std::process::id());
+    if let Ok(socket) = UnixDatagram::unbound()
+        && socket.set_nonblocking(true).is_ok()
+    {
+        let _ = socket.send_to(datagram.as_bytes(), "/dev/log");
+    }
+}

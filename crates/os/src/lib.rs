@@ -7,6 +7,7 @@
 //! - [`environment`]: forgetting a stranger's environment
 //! - [`fatal_signal`]: signals that end a program with a code, or are not heard
 //! - [`descriptors`]: closing what whoever started us left open
+//! - [`heap`]: how the allocator behaves
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`interfaces`]: this host's own addresses
 //! - [`process`]: inherited descriptors, identities for good, starting programs
@@ -19,6 +20,7 @@ pub mod child;
 pub mod descriptors;
 pub mod environment;
 pub mod fatal_signal;
+pub mod heap;
 pub mod home;
 pub mod interfaces;
 pub mod packet;

@@ -10,10 +10,12 @@
 //! - [`heap`]: how the allocator behaves
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`interfaces`]: this host's own addresses
+//! - [`local_time`]: the time zone of this machine
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
 //! - [`stream`]: small questions about a byte stream that somebody else opened
 //! - [`strerror`]: the original's words for errno
+//! - [`syslog`]: the socket of the syslog daemon
 //! - [`writeback`]: starting to write a file out, before its sync
 
 pub mod child;
@@ -23,8 +25,10 @@ pub mod fatal_signal;
 pub mod heap;
 pub mod home;
 pub mod interfaces;
+pub mod local_time;
 pub mod packet;
 pub mod process;
 pub mod stream;
 pub mod strerror;
+pub mod syslog;
 pub mod writeback;

@@ -105,6 +105,8 @@ pub enum Line<'a> {
     TripleBounce(u64),
     /// A bounce that nobody takes, and no double bounce either, is not sent (D28).
     UnwantedBounce(u64),
+    /// A message whose envelope nobody can read has been moved to `queue/quarantine` (D27).
+    SetAside(u64),
     /// Nothing is left to do for the message.
     EndMessage(u64),
     /// `alert: cannot start: ...`
@@ -169,6 +171,7 @@ impl Line<'_> {
             Self::Bounced { id, qp } => push(out, &format!("bounce msg {id} qp {qp}")),
             Self::TripleBounce(id) => push(out, &format!("triple bounce: discarding bounce/{id}")),
             Self::UnwantedBounce(id) => push(out, &format!("unwanted bounce: discarding bounce/{id}")),
+            Self::SetAside(id) => push(out, &format!("set aside: msg {id} is in queue/quarantine")),
             Self::EndMessage(id) => push(out, &format!("end msg {id}")),
             Self::CannotStart(why) => push(out, &format!("alert: cannot start: {}", why.words())),
             Self::Alert(words) => push(out, &format!("alert: {words}")),

@@ -137,6 +137,8 @@ pub enum Note {
     UnknownRecord(QueueId, Channel),
     /// Nothing is left of the message but its file.
     MessageEnded(QueueId),
+    /// An envelope that nobody can read has been moved out of the way.
+    SetAside(QueueId),
     /// The last line.
     Exiting,
 }

@@ -80,9 +80,9 @@ impl Schedule {
             return;
         }
         match todo {
-            Todo::Single { channel, sender, recipient } => {
-                let next = retry::next_attempt(now.wall, now.wall, channel);
-                let pass = Pass::single(sender, recipient, now.wall, next);
+            Todo::Single { channel, sender, recipient, birth } => {
+                let next = retry::next_attempt(birth, now.wall, channel);
+                let pass = Pass::single(sender, recipient, birth, next);
                 self.messages.set_phase(id, Phase::Attempted);
                 self.set_course(id, channel, Course::Open);
                 let lane: &mut Lane = self.lanes.on_mut(channel);
@@ -103,7 +103,10 @@ impl Schedule {
                 self.ask(Action::Clean(CleanRequest::Envelope(id)));
             }
             Todo::Gone | Todo::NoMessage => self.forget(id),
-            Todo::Broken => self.messages.set_phase(id, Phase::Quarantined),
+            Todo::Broken => {
+                self.messages.set_phase(id, Phase::Quarantined);
+                self.ask(Action::Clean(CleanRequest::Hold(id)));
+            }
             Todo::Trouble => {
                 self.messages.set_phase(id, Phase::Hinted);
                 self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::ReadTodo);

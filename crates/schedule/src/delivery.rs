@@ -7,7 +7,7 @@ use contracts::clean::CleanRequest;
 use contracts::spawn::Outcome;
 
 use crate::message::{Course, Phase};
-use crate::pass::{Home, Reading};
+use crate::pass::{Class, Home, Reading};
 use crate::timing::{BOUNCE_FILE_TROUBLE_MILLIS, Errand, SYSTEM_TROUBLE_MILLIS};
 use crate::{
     Action, Channel, Failure, Note, Now, PerChannel, Piece, Recipient, Schedule, Then, Unrecorded, retry,
@@ -53,7 +53,8 @@ impl Schedule {
             Piece::Read { sender, birth, recipients, then } => {
                 if pass.next == 0 {
                     pass.next = retry::next_attempt(birth, now.wall, channel);
-                    let believed = self.clock.believes_age(message.epoch);
+                    // A message that waited in todo while we were down still gets more than one attempt.
+                    let believed = pass.class == Class::Again && self.clock.believes_age(message.epoch);
                     pass.last = believed && retry::is_too_old(birth, now.wall, lifetime);
                     pass.birth = birth;
                     pass.sender = sender;

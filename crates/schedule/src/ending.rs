@@ -78,6 +78,12 @@ impl Schedule {
                 }
                 _ => {}
             },
+            // An old qmail-clean does not know the request: then the entry stays where it is, and is left alone.
+            CleanRequest::Hold(id) if ok => {
+                self.log(Note::SetAside(id));
+                self.forget(id);
+            }
+            CleanRequest::Hold(_) => {}
             // What is left after a failure is swept up one day.
             CleanRequest::Message(id) => {
                 if self.messages.phase(id) == Some(Phase::Removing) {

@@ -104,6 +104,8 @@ pub enum Todo {
         sender: Arc<[u8]>,
         /// Recipient, rewritten.
         recipient: Arc<[u8]>,
+        /// Arrival: modification time of `todo/ID`.
+        birth: Seconds,
     },
     /// No recipient or several: info and channel files are on stable storage.
     Settled {
@@ -112,7 +114,8 @@ pub enum Todo {
     },
     /// No such file: somebody's idle hint, or a message that has ended since.
     Gone,
-    /// Not readable as an envelope; the log has been told. Left alone until an alarm or a restart (D27).
+    /// Not readable as an envelope; the log has been told. Set aside; where that fails, left alone until an alarm or
+    /// a restart (D27).
     Broken,
     /// The envelope has no message; the log has been told. Looked at again by the next scan.
     NoMessage,

@@ -200,6 +200,11 @@ impl Schedule {
         self.log(note);
     }
 
+    /// Changes how old messages get, from the next passes on.
+    pub fn set_lifetime(&mut self, lifetime: Seconds) {
+        self.config.lifetime = lifetime;
+    }
+
     /// Messages that are known, wherever they stand.
     pub fn known(&self) -> usize {
         self.messages.len()

@@ -1,0 +1,117 @@
+//! New mail: reading `todo/ID`, and the move to S5 (contract 4.4 B).
+
+use std::io;
+use std::sync::Arc;
+
+use address::route::{self, Routing};
+use queue::preprocessed::Preprocessed;
+use queue::todo::{TodoEntry, TodoError};
+use queue::{Queue, QueueId};
+use schedule::{Channel, Event, Todo};
+use telemetry::Line;
+
+use crate::pool::Pool;
+use crate::work::{Kind, Results, Synced, on_disk, seconds, warning};
+
+/// Reads an envelope. With one recipient it is answered at once; with several, S5 is written first.
+pub(crate) fn read_todo(
+    queue: &Queue,
+    results: &Results,
+    synced: &Pool<Synced>,
+    id: QueueId,
+    routing: &Routing,
+) {
+    let layout = queue.layout();
+    let answer = |log, todo| results.send(log, Event::Todo(id, todo));
+    let entry = match queue.read_todo(id) {
+        Ok(entry) => entry,
+        Err(TodoError::Gone) => return answer(Vec::new(), Todo::Gone),
+        Err(TodoError::NoMessage) => {
+            return answer(warning("unable to stat ", &layout.message(id), ""), Todo::NoMessage);
+        }
+        Err(TodoError::Broken(_)) => {
+            return answer(warning("unknown record type in ", &layout.envelope(id), ""), Todo::Broken);
+        }
+        Err(TodoError::Io(_)) => {
+            return answer(warning("trouble reading ", &layout.envelope(id), ""), Todo::Trouble);
+        }
+    };
+    let log = announce(&entry);
+    let kind = if looks_like_our_bounce(&entry) { Kind::BounceArrived } else { Kind::Plain };
+    if entry.recipient_count() != 1 {
+        let mut message = Preprocessed::new(id, entry.sender(), entry.birth);
+        for recipient in entry.recipients() {
+            let (channel, address) = routing.route(recipient);
+            message.add(on_disk(of_route(channel)), &address);
+        }
+        return synced.push(Synced::Preprocess { message, log, kind });
+    }
+    // A crash may have left files of a try that did not get to S5; beside a todo file they mean nothing.
+    if remove_stale(queue, id).is_err() {
+        let trouble = warning("unable to unlink ", &layout.info(id), "; will try again later");
+        return answer([log, trouble].concat(), Todo::Trouble);
+    }
+    let (channel, recipient) = routing.route(entry.recipients().next().unwrap_or_default());
+    let todo = Todo::Single {
+        channel: of_route(channel),
+        sender: Arc::from(entry.sender()),
+        recipient: recipient.into(),
+        birth: seconds(entry.birth),
+    };
+    results.send_as(kind, log, Event::Todo(id, todo));
+}
+
+fn announce(entry: &TodoEntry) -> Vec<u8> {
+    let mut log = Line::NewMessage(entry.id.0).to_bytes();
+    let (id, bytes, sender) = (entry.id.0, entry.size_bytes, entry.sender());
+    Line::Info { id, bytes, sender, qp: entry.qp, uid: entry.uid }.append_to(&mut log);
+    log
+}
+
+fn looks_like_our_bounce(entry: &TodoEntry) -> bool {
+    let null = matches!(entry.sender(), b"" | b"#@[]");
+    null && entry.uid == u64::from(nix::unistd::getuid().as_raw())
+}
+
+fn remove_stale(queue: &Queue, id: QueueId) -> io::Result<()> {
+    for channel in Channel::BOTH {
+        queue.remove_channel(id, on_disk(channel))?;
+    }
+    queue.remove_info(id)
+}
+
+fn of_route(channel: route::Channel) -> Channel {
+    match channel {
+        route::Channel::Local => Channel::Local,
+        route::Channel::Remote => Channel::Remote,
+    }
+}
+
+/// Writes S5 of a batch of messages, those just read (with their log lines) and those attempted from S4.
+pub(crate) fn write(queue: &Queue, results: &Results, batch: Vec<(Preprocessed, Option<(Vec<u8>, Kind)>)>) {
+    let (messages, reads): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    let written = queue.write_preprocessed(&messages);
+    for ((message, read), result) in messages.iter().zip(reads).zip(written) {
+        let id = message.id;
+        let trouble = match &result {
+            Ok(()) => Vec::new(),
+            Err(_) => {
+                // Half of S5 is nothing. What stays, the next try removes.
+                let _ = remove_stale(queue, id);
+                warning("trouble writing to ", &queue.layout().info(id), "")
+            }
+        };
+        match read {
+            Some((log, kind)) => {
+                let todo = match result {
+                    Ok(()) => {
+                        Todo::Settled { channels: Channel::BOTH.map(|channel| message.has(on_disk(channel))) }
+                    }
+                    Err(_) => Todo::Trouble,
+                };
+                results.send_as(kind, [log, trouble].concat(), Event::Todo(id, todo));
+            }
+            None => results.send(trouble, Event::Settled(id, result.is_ok())),
+        }
+    }
+}

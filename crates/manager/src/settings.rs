@@ -1,0 +1,132 @@
+//! What qmail-send reads in control/, at start and at HUP (contract 3.2, 7.2).
+//!
+//! The numbers of slots are read at start only, as in the original; all else is read again at HUP (D31).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use address::route::{Names, Routing};
+use control::{Control, ControlError, Warning, catalogue};
+
+/// The settings.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Slots, local and remote.
+    pub(crate) concurrency: [u64; 2],
+    /// control/queuelifetime, in seconds.
+    pub(crate) lifetime: u64,
+    /// control/bouncefrom.
+    pub(crate) bounce_from: Vec<u8>,
+    /// control/bouncehost.
+    pub(crate) bounce_host: Vec<u8>,
+    /// control/doublebounceto `@` control/doublebouncehost.
+    pub(crate) double_bounce_to: Vec<u8>,
+    /// Where recipients go.
+    pub(crate) routing: Arc<Routing>,
+}
+
+/// Which file could not be read again.
+#[derive(Debug)]
+pub(crate) enum Unreadable {
+    Locals,
+    VirtualDomains,
+    Other,
+}
+
+impl Settings {
+    /// Reads everything.
+    pub(crate) fn read(home: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Self, Unreadable> {
+        let control = Control::at(home);
+        let locals = locals(&control)?;
+        let map = control.list("virtualdomains").map_err(|_| Unreadable::VirtualDomains)?.unwrap_or_default();
+        let mut settings = Self::read_others(&control, warn).map_err(|_| Unreadable::Other)?;
+        let mut routing = Routing::clone(&settings.routing);
+        routing.locals = locals;
+        routing.virtual_domains = map.iter().map(Vec::as_slice).collect();
+        settings.routing = Arc::new(routing);
+        Ok(settings)
+    }
+
+    fn read_others(control: &Control, warn: &mut dyn FnMut(Warning)) -> Result<Self, ControlError> {
+        let mut number = |name: &str| match catalogue::setting(name) {
+            Some(setting) => control.number(setting, warn),
+            None => Ok(0),
+        };
+        let concurrency = [number("concurrencylocal")?, number("concurrencyremote")?];
+        let lifetime = number("queuelifetime")?;
+        let line = |name: &str, default: &str| -> Result<Vec<u8>, ControlError> {
+            Ok(control.line(name)?.unwrap_or_else(|| default.as_bytes().to_vec()))
+        };
+        let host = |name: &str| -> Result<Vec<u8>, ControlError> {
+            Ok(control.line_or_me(name)?.unwrap_or_else(|| name.as_bytes().to_vec()))
+        };
+        let hacks = control.list("percenthack")?.unwrap_or_default();
+        let routing = Routing {
+            percent_hack: hacks.iter().map(Vec::as_slice).collect(),
+            default_host: host("envnoathost")?,
+            ..Routing::default()
+        };
+        let double_to = line("doublebounceto", "postmaster")?;
+        Ok(Self {
+            concurrency,
+            lifetime,
+            bounce_from: line("bouncefrom", "MAILER-DAEMON")?,
+            bounce_host: host("bouncehost")?,
+            double_bounce_to: [double_to.as_slice(), b"@", &host("doublebouncehost")?].concat(),
+            routing: Arc::new(routing),
+        })
+    }
+}
+
+/// control/locals; without the file, control/me; without either, nobody knows what is local.
+fn locals(control: &Control) -> Result<Names, Unreadable> {
+    let listed = control.list("locals").map_err(|_| Unreadable::Locals)?;
+    let lines = match listed {
+        Some(lines) => lines,
+        None => vec![control.line("me").ok().flatten().ok_or(Unreadable::Locals)?],
+    };
+    Ok(lines.iter().map(Vec::as_slice).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join("control")).unwrap();
+        for (name, content) in files {
+            std::fs::write(home.path().join("control").join(name), content).unwrap();
+        }
+        home
+    }
+
+    #[test]
+    fn defaults_come_from_me() {
+        let home = home(&[("me", "mx.example\n")]);
+        let settings = Settings::read(home.path(), &mut |_| panic!("a warning")).unwrap();
+        assert_eq!(settings.concurrency, [10, 20]);
+        assert_eq!(settings.lifetime, 604_800);
+        assert_eq!(settings.bounce_from, b"MAILER-DAEMON");
+        assert_eq!(settings.bounce_host, b"mx.example");
+        assert_eq!(settings.double_bounce_to, b"postmaster@mx.example");
+        assert!(settings.routing.locals.contains(b"MX.example"));
+        assert_eq!(settings.routing.default_host, b"mx.example");
+    }
+
+    #[test]
+    fn neither_me_nor_locals_is_an_error_and_an_empty_locals_is_none() {
+        assert!(matches!(Settings::read(home(&[]).path(), &mut |_| ()), Err(Unreadable::Locals)));
+        let home = home(&[("locals", "")]);
+        let settings = Settings::read(home.path(), &mut |_| ()).unwrap();
+        assert!(!settings.routing.locals.contains(b""));
+        assert_eq!(settings.bounce_host, b"bouncehost");
+    }
+
+    #[test]
+    fn a_directory_in_place_of_locals_is_an_error() {
+        let home = home(&[("me", "mx.example\n")]);
+        std::fs::create_dir(home.path().join("control/locals")).unwrap();
+        assert!(matches!(Settings::read(home.path(), &mut |_| ()), Err(Unreadable::Locals)));
+    }
+}

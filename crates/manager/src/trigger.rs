@@ -1,0 +1,47 @@
+//! The FIFO `lock/trigger`, by which writers say that there is something in `todo` (contract 5.5).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use contracts::trigger::{TriggerDecoder, Wake};
+use nix::fcntl::OFlag;
+
+/// As much as a pipe holds: a read that fills it may follow writes that found no room.
+const READ_BYTES: usize = 65_536;
+
+/// The trigger, open for reading.
+#[derive(Debug)]
+pub(crate) struct Trigger {
+    reader: File,
+    /// Held so that the FIFO never reports that its writers have gone.
+    _writer: Option<File>,
+    decoder: TriggerDecoder,
+    buffer: Vec<u8>,
+}
+
+impl Trigger {
+    /// Opens the FIFO. Without one, new mail is found by scans only, as in the original.
+    pub(crate) fn open(queue: &Path) -> io::Result<Self> {
+        let path = queue.join("lock/trigger");
+        let nonblocking = OFlag::O_NONBLOCK.bits();
+        let reader = OpenOptions::new().read(true).custom_flags(nonblocking).open(&path)?;
+        let writer = OpenOptions::new().write(true).custom_flags(nonblocking).open(&path).ok();
+        Ok(Self { reader, _writer: writer, decoder: TriggerDecoder::default(), buffer: vec![0; READ_BYTES] })
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// Reads what was written and tells what it asks for.
+    pub(crate) fn read(&mut self, mut wake: impl FnMut(Wake)) {
+        let Ok(count) = self.reader.read(&mut self.buffer) else { return };
+        self.decoder.push(self.buffer.get(..count).unwrap_or_default(), &mut wake);
+        if count == READ_BYTES {
+            wake(Wake::Scan);
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The loop: one turn takes in whatever has happened, asks the machine what to do, and does it.
+//!
+//! Nothing here waits for a peer or a disk; the only wait is `poll`.
+
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use contracts::clean::{CleanReply, CleanRequest};
+use contracts::spawn::{Command, Outcome};
+use contracts::trigger::Wake;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use queue::Layout;
+use queue::preprocessed::Preprocessed;
+use schedule::{Action, Channel, Event, Note, Now, Schedule};
+use telemetry::{Line, Verdict, line};
+
+use crate::cleaner::Cleaner;
+use crate::log::Log;
+use crate::settings::{Settings, Unreadable};
+use crate::spawner::Spawner;
+use crate::start::Parts;
+use crate::trigger::Trigger;
+use crate::work::{Bounce, Done, Kind, Quick, Synced, Walk, Work, on_disk, warning};
+
+/// qmail-send.
+pub(crate) struct Manager {
+    home: PathBuf,
+    log: Log,
+    settings: Arc<Settings>,
+    spawners: [Spawner; 2],
+    cleaner: Cleaner,
+    signals: nix::sys::signalfd::SignalFd,
+    trigger: Option<Trigger>,
+    work: Work,
+    schedule: Schedule,
+    layout: Layout,
+    began: Instant,
+    /// Bounces under way, by their number.
+    bouncing: BTreeSet<u64>,
+    bounces: u64,
+    /// Bounces of ours that have come in before we have heard of their success, with the number of the last bounce
+    /// then under way: the log tells causes first.
+    parked: Vec<(u64, Done)>,
+    left: bool,
+}
+
+impl Manager {
+    pub(crate) fn new(home: &Path, log: Log, parts: Parts) -> (Self, Vec<Action>) {
+        let Parts { settings, spawners, cleaner, signals, trigger, work, config } = parts;
+        let began = Instant::now();
+        let (schedule, actions) = Schedule::start(config, now(began));
+        let layout = work.layout;
+        let manager = Self {
+            home: home.to_path_buf(),
+            log,
+            settings: Arc::new(settings),
+            spawners,
+            cleaner,
+            signals,
+            trigger,
+            work,
+            schedule,
+            layout,
+            began,
+            bouncing: BTreeSet::new(),
+            bounces: 0,
+            parked: Vec::new(),
+            left: false,
+        };
+        (manager, actions)
+    }
+
+    /// Runs until the machine says that it is over.
+    pub(crate) fn run(mut self, first: Vec<Action>) {
+        self.carry_out(first);
+        self.flush();
+        while !self.left {
+            let ready = self.wait();
+            self.turn(ready);
+            self.flush();
+        }
+        self.log.flush_all();
+    }
+
+    fn turn(&mut self, ready: Ready) {
+        if ready.signals {
+            self.hear_signals();
+        }
+        if ready.clean {
+            self.hear_cleaner();
+        }
+        if ready.results {
+            for done in self.work.results.take() {
+                self.take_in(done);
+            }
+        }
+        for channel in Channel::BOTH {
+            if ready.reports.contains(&channel) {
+                self.hear_spawner(channel);
+            }
+        }
+        if ready.trigger {
+            self.hear_trigger();
+        }
+        self.handle(Event::Tick);
+    }
+
+    fn handle(&mut self, event: Event) {
+        let actions = self.schedule.handle(event, now(self.began));
+        self.carry_out(actions);
+    }
+
+    fn hear_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
+                Some(Signal::SIGTERM) => self.handle(Event::Stop),
+                Some(Signal::SIGALRM) => self.handle(Event::Alarm),
+                Some(Signal::SIGHUP) => self.read_settings_again(),
+                _ => {}
+            }
+        }
+    }
+
+    fn read_settings_again(&mut self) {
+        let mut warnings = Vec::new();
+        match Settings::read(&self.home, &mut |warning| warnings.push(warning)) {
+            Ok(settings) => {
+                self.schedule.set_lifetime(settings.lifetime);
+                self.settings = Arc::new(settings);
+            }
+            Err(Unreadable::Locals) => self.log.line(line::REREAD_LOCALS),
+            Err(Unreadable::VirtualDomains) => self.log.line(line::REREAD_VIRTUALDOMAINS),
+            Err(Unreadable::Other) => self.log.line(Line::Alert("unable to reread controls")),
+        }
+        for warning in warnings {
+            self.log.line(Line::Setting(&warning.to_string()));
+        }
+    }
+
+    fn hear_cleaner(&mut self) {
+        let mut answers = Vec::new();
+        let lives = self.cleaner.read(|request, reply| answers.push((request, reply)));
+        for (request, reply) in answers {
+            let ok = reply == CleanReply::Done;
+            if !ok {
+                let file = match request {
+                    CleanRequest::Message(id) => self.layout.message(id),
+                    CleanRequest::Envelope(id) | CleanRequest::Hold(id) => self.layout.envelope(id),
+                };
+                self.log.lines(&warning("qmail-clean unable to clean up ", &file, ""));
+            }
+            self.handle(Event::Cleaned(request, ok));
+        }
+        if !lives {
+            self.lose_cleaner();
+        }
+    }
+
+    fn lose_cleaner(&mut self) {
+        if std::mem::take(&mut self.cleaner.alive) {
+            self.log.line(line::LOST_CLEAN);
+            self.handle(Event::CleanLost);
+        }
+    }
+
+    fn hear_spawner(&mut self, channel: Channel) {
+        let mut reports = Vec::new();
+        let lives = self.spawner(channel).read(|report| reports.push(report));
+        for report in reports {
+            let (slot, outcome, text) = (report.slot, report.outcome, report.text);
+            self.handle(Event::Report { channel, slot, outcome, text });
+        }
+        if !lives {
+            self.lose_spawner(channel);
+        }
+    }
+
+    fn lose_spawner(&mut self, channel: Channel) {
+        if std::mem::take(&mut self.spawner(channel).alive) {
+            self.log.line(line::LOST_SPAWN);
+            self.handle(Event::SpawnerLost(channel));
+        }
+    }
+
+    fn spawner(&mut self, channel: Channel) -> &mut Spawner {
+        let [local, remote] = &mut self.spawners;
+        match channel {
+            Channel::Local => local,
+            Channel::Remote => remote,
+        }
+    }
+
+    fn hear_trigger(&mut self) {
+        let mut wakes = Vec::new();
+        if let Some(trigger) = &mut self.trigger {
+            trigger.read(|wake| wakes.push(wake));
+        }
+        let mut scan = false;
+        for wake in wakes {
+            match wake {
+                Wake::Hint(id) => self.handle(Event::Hint(id)),
+                Wake::Scan => scan = true,
+            }
+        }
+        if scan {
+            self.handle(Event::ScanWanted);
+        }
+    }
+
+    /// Logs and handles a result, unless it is to wait for an earlier cause.
+    fn take_in(&mut self, done: Done) {
+        if let (Kind::BounceArrived, Some(&last)) = (done.kind, self.bouncing.last()) {
+            self.parked.push((last, done));
+            return;
+        }
+        let kind = done.kind;
+        self.log.lines(&done.log);
+        self.handle(done.event);
+        if let Kind::BounceSent(number) = kind {
+            self.bouncing.remove(&number);
+            let first = self.bouncing.first().copied().unwrap_or(u64::MAX);
+            let (ready, waiting) =
+                std::mem::take(&mut self.parked).into_iter().partition(|(last, _)| *last < first);
+            self.parked = waiting;
+            for (_, done) in ready {
+                self.log.lines(&done.log);
+                self.handle(done.event);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Log(note) => self.note(&note),
+                Action::ScanTodo { restart } => self.work.walks.push(Walk::Todo { restart }),
+                Action::ScanInfo => self.work.walks.push(Walk::Info),
+                Action::Sweep { restart } => {
+                    self.work.walks.push(Walk::Messages { restart, now: now(self.began).wall });
+                }
+                Action::Examine(id) => self.work.quick.push(Quick::Examine(id)),
+                Action::ReadTodo(id) => {
+                    self.work.quick.push(Quick::ReadTodo(id, Arc::clone(&self.settings.routing)));
+                }
+                Action::Settle { id, channel, sender, recipient, birth } => {
+                    let birth = i64::try_from(birth).unwrap_or(i64::MAX);
+                    let mut message = Preprocessed::new(id, &sender, birth);
+                    message.add(on_disk(channel), &recipient);
+                    self.work.synced.push(Synced::Settle(message));
+                }
+                Action::Open { id, channel, offset } => {
+                    self.work.quick.push(Quick::Open { id, channel, offset });
+                }
+                Action::Deliver { channel, slot, id, sender, recipient } => {
+                    let command = Command {
+                        slot,
+                        message: self.layout.name(id).into_bytes(),
+                        sender: address::verp::expand(&sender, &recipient),
+                        recipient: recipient.to_vec(),
+                    };
+                    self.spawner(channel).send(&command);
+                }
+                Action::Record { id, channel, offset, failure: None } => {
+                    self.work.quick.push(Quick::Mark { id, channel, offset });
+                }
+                Action::Record { id, channel, offset, failure: Some(failure) } => {
+                    let routing = Arc::clone(&self.settings.routing);
+                    self.work.synced.push(Synced::Record { id, channel, offset, failure, routing });
+                }
+                Action::CloseChannel(id, channel) => self.work.quick.push(Quick::CloseChannel(id, channel)),
+                Action::Bury(id) => self.work.quick.push(Quick::Bury(id)),
+                Action::Bounce(id) => {
+                    self.bounces = self.bounces.saturating_add(1);
+                    self.bouncing.insert(self.bounces);
+                    let (settings, now) = (Arc::clone(&self.settings), now(self.began).wall);
+                    self.work.bounces.push(Bounce { id, settings, sequence: self.bounces, now });
+                }
+                Action::Clean(request) => self.cleaner.ask(request),
+                Action::SaveTimes(times) => self.work.walks.push(Walk::SaveTimes(times)),
+                Action::Exit => self.left = true,
+            }
+        }
+    }
+
+    fn note(&mut self, note: &Note) {
+        let line = match note {
+            Note::Status { used, of, stopping } => Line::Status { used: *used, of: *of, stopping: *stopping },
+            Note::Starting { number, id, channel, recipient } => {
+                Line::Starting { delivery: *number, id: id.0, channel: channel.name(), recipient }
+            }
+            Note::Ended { number, outcome: Outcome::Mangled, .. } => Line::Mangled(*number),
+            Note::Ended { number, outcome, text } => {
+                let verdict = match outcome {
+                    Outcome::Delivered => Verdict::Delivered,
+                    Outcome::Failed => Verdict::Failed,
+                    Outcome::Deferred | Outcome::Mangled => Verdict::Deferred,
+                };
+                Line::Ended { delivery: *number, verdict, text }
+            }
+            Note::OutOfRange => line::OUT_OF_RANGE,
+            Note::UnknownRecord(id, channel) => {
+                let file = self.layout.channel(on_disk(*channel), *id);
+                self.log.lines(&warning("unknown record type in ", &file, "!"));
+                return;
+            }
+            Note::MessageEnded(id) => Line::EndMessage(id.0),
+            Note::SetAside(id) => Line::SetAside(id.0),
+            Note::Exiting => Line::Exiting,
+        };
+        self.log.line(line);
+    }
+
+    /// Writes what the turn has produced: commands, requests, log.
+    fn flush(&mut self) {
+        for channel in Channel::BOTH {
+            let spawner = self.spawner(channel);
+            if spawner.alive && spawner.commands.flush().is_err() {
+                self.lose_spawner(channel);
+            }
+        }
+        if self.cleaner.alive && self.cleaner.requests.flush().is_err() {
+            self.lose_cleaner();
+        }
+        self.log.flush();
+    }
+
+    /// Waits for something to happen.
+    fn wait(&self) -> Ready {
+        let sleep = self.schedule.sleep_millis(now(self.began));
+        // Rounded up by `poll`'s own unit: a millisecond more, never a turn too many.
+        let timeout = i32::try_from(sleep)
+            .map_or(PollTimeout::MAX, |millis| PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX));
+        let sources = self.sources();
+        let mut fds: Vec<_> = sources.iter().map(|&(_, fd, flags)| PollFd::new(fd, flags)).collect();
+        let mut ready = Ready::default();
+        // An error is an interruption; then nothing is ready.
+        if poll(&mut fds, timeout).is_err() {
+            return ready;
+        }
+        for (&(source, ..), fd) in sources.iter().zip(&fds) {
+            if fd.revents().is_none_or(|events| events.is_empty()) {
+                continue;
+            }
+            match source {
+                Source::Signals => ready.signals = true,
+                Source::Results => ready.results = true,
+                Source::Trigger => ready.trigger = true,
+                Source::Clean => ready.clean = true,
+                Source::Reports(channel) => ready.reports.push(channel),
+                // `flush` writes at the end of each turn.
+                Source::Outgoing => {}
+            }
+        }
+        ready
+    }
+
+    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
+        let (reads, writes) = (PollFlags::POLLIN, PollFlags::POLLOUT);
+        let mut sources = vec![
+            (Source::Signals, self.signals.as_fd(), reads),
+            (Source::Results, self.work.results.fd(), reads),
+        ];
+        if let Some(trigger) = &self.trigger {
+            sources.push((Source::Trigger, trigger.fd(), reads));
+        }
+        if self.cleaner.alive {
+            sources.push((Source::Clean, self.cleaner.fd(), reads));
+            if !self.cleaner.requests.is_empty() {
+                sources.push((Source::Outgoing, self.cleaner.requests.fd(), writes));
+            }
+        }
+        for (channel, spawner) in Channel::BOTH.into_iter().zip(&self.spawners) {
+            if !spawner.alive {
+                continue;
+            }
+            sources.push((Source::Reports(channel), spawner.fd(), reads));
+            if !spawner.commands.is_empty() {
+                sources.push((Source::Outgoing, spawner.commands.fd(), writes));
+            }
+        }
+        if !self.log.is_empty() {
+            sources.push((Source::Outgoing, self.log.fd(), writes));
+        }
+        sources
+    }
+}
+
+/// What `poll` watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    Signals,
+    Results,
+    Trigger,
+    Clean,
+    Reports(Channel),
+    Outgoing,
+}
+
+/// What has something to read.
+#[derive(Default, Debug)]
+struct Ready {
+    signals: bool,
+    results: bool,
+    trigger: bool,
+    clean: bool,
+    reports: Vec<Channel>,
+}
+
+fn now(began: Instant) -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let steady = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Now { wall, steady }
+}

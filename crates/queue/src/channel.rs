@@ -111,3 +111,54 @@ fn piece(bytes: &[u8], offset: u64, count: usize, at_end: bool) -> Result<Piece,
     }
     Ok(piece)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Reads `file` to the end in pieces, `window` bytes and `count` waiting recipients at a time.
+    fn read(file: &[u8], window: usize, count: usize) -> Result<Vec<Recipient>, ReadError> {
+        let (mut offset, mut all) = (0usize, Vec::new());
+        loop {
+            let rest = &file[offset..];
+            let bytes = &rest[..rest.len().min(window)];
+            let piece = piece(bytes, offset as u64, count, bytes.len() < window)?;
+            assert!(piece.at_end || piece.next_offset > offset as u64, "it gets on");
+            offset = usize::try_from(piece.next_offset).unwrap();
+            all.extend(piece.recipients);
+            if piece.at_end {
+                return Ok(all);
+            }
+        }
+    }
+
+    #[test]
+    fn recipients_have_their_offsets_and_marks() {
+        let recipient = |offset, done, address: &str| Recipient { offset, done, address: address.into() };
+        let want = [recipient(0, false, "a@b"), recipient(5, true, "c"), recipient(8, false, "")];
+        for window in [6, 7, 10, 64] {
+            for count in [1, 2, 100] {
+                assert_eq!(read(b"Ta@b\0Dc\0T\0", window, count).unwrap(), want);
+            }
+        }
+        assert_eq!(read(b"", 64, 1).unwrap(), []);
+        for broken in [&b"Ta@b"[..], b"Ta\0X\0", b"\0", b"Ta\0\0", b"Ta\0Tb"] {
+            assert!(matches!(read(broken, 64, 100), Err(ReadError::Broken(_))), "{broken:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_recipients_or_broken(file: Vec<u8>, window in 1usize..80, count in 1usize..5) {
+            let _ = read(&file, window, count);
+        }
+
+        #[test]
+        fn what_is_written_is_read(addresses in proptest::collection::vec(proptest::collection::vec(1u8.., 0..40), 0..8)) {
+            let file: Vec<u8> = addresses.iter().flat_map(|a| contracts::envelope::recipient(a)).collect();
+            let read: Vec<_> = read(&file, 64, 3).unwrap().into_iter().map(|r| r.address).collect();
+            prop_assert_eq!(read, addresses);
+        }
+    }
+}

@@ -80,3 +80,49 @@ fn sweep_pid<D: Disk>(queue: &Queue<D>, now: i64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulated::SimulatedDisk;
+
+    #[test]
+    fn many_requests_get_their_answers_in_order() {
+        let disk = SimulatedDisk::with_queue(2);
+        for name in ["mess/1/3", "todo/3", "intd/3", "mess/0/4", "todo/4"] {
+            disk.create(name).unwrap();
+        }
+        let queue = Queue::on(disk.clone()).unwrap();
+        let mut cleaner = Cleaner::start(&queue, 0);
+        assert_eq!(cleaner.handle(b"todo/3\0foop/3\0foop/x\0mess/3\0fo", 0), b"++xx");
+        assert_eq!(cleaner.handle(b"op/99\0\0", 0), b"+x");
+        assert_eq!(
+            (disk.list("todo"), disk.list("mess/1"), disk.list("intd")),
+            (vec!["4".into()], vec![], vec![])
+        );
+        disk.stop_after(0);
+        assert_eq!(cleaner.handle(b"foop/4\0", 0), b"!");
+    }
+
+    #[test]
+    fn old_remains_in_pid_go_at_the_start_and_every_31_requests() {
+        let disk = SimulatedDisk::with_queue(1);
+        let queue = Queue::on(disk.clone()).unwrap();
+        let (old, new) = (1000, 1001);
+        let put = || {
+            for (name, time) in [("pid/1.2.3", old), ("pid/4.5.6", new), ("pid/.keep", old)] {
+                let _ = disk.create(name);
+                disk.set_times(name, time).unwrap();
+            }
+        };
+        let now = old + crate::sweep::OLD_SECONDS + 1;
+        put();
+        let mut cleaner = Cleaner::start(&queue, now);
+        assert_eq!(disk.list("pid"), [".keep", "4.5.6"]);
+        put();
+        cleaner.handle(&b"foop/9\0".repeat(30), now);
+        assert_eq!(disk.list("pid").len(), 3);
+        cleaner.handle(b"x\0", now);
+        assert_eq!(disk.list("pid").len(), 2);
+    }
+}

@@ -63,3 +63,28 @@ impl<D: Disk> Queue<D> {
 
 /// How often the same number may be set aside before somebody must look.
 const ASIDE_MAX: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulated::SimulatedDisk;
+
+    #[test]
+    fn a_number_may_be_set_aside_more_than_once() {
+        let disk = SimulatedDisk::with_queue(2);
+        let queue = Queue::on(disk.clone()).unwrap();
+        for _ in 0..2 {
+            for name in ["mess/1/3", "todo/3", "info/1/3", "local/1/3", "bounce/3"] {
+                disk.create(name).unwrap();
+            }
+            queue.hold(QueueId(3)).unwrap();
+            queue.quarantine(QueueId(3)).unwrap();
+        }
+        let mut want = Vec::new();
+        for place in ["bounce", "info", "local", "mess", "todo"] {
+            want.extend([format!("3.{place}"), format!("3.{place}.1")]);
+        }
+        assert_eq!(disk.list("quarantine"), want);
+        assert_eq!(disk.list("todo"), [""; 0]);
+    }
+}

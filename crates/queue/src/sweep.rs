@@ -41,3 +41,33 @@ impl<D: Disk> Queue<D> {
         Ok(is_old(stat.newest(), now) && self.stat_info(id)?.is_none() && self.stat_todo(id)?.is_none())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulated::SimulatedDisk;
+
+    #[test]
+    fn only_old_messages_that_nobody_claims_are_orphans() {
+        let disk = SimulatedDisk::with_queue(2);
+        for (name, time) in [
+            ("mess/0/2", 1000),
+            ("mess/1/3", 1000),
+            ("todo/3", 1000),
+            ("mess/0/4", 1000),
+            ("info/0/4", 1000),
+            ("mess/1/5", 1001),
+            ("mess/1/notanumber", 0),
+        ] {
+            disk.create(name).unwrap();
+            disk.set_times(name, time).unwrap();
+        }
+        let queue = Queue::on(disk).unwrap();
+        let now = 1001 + OLD_SECONDS;
+        let (mut walk, mut found) = (queue.scan_messages(), Vec::new());
+        while let Some(orphans) = queue.sweep(&mut walk, 1, now).unwrap() {
+            found.extend(orphans);
+        }
+        assert_eq!(found, [QueueId(2)]);
+    }
+}

@@ -129,3 +129,40 @@ fn records(envelope: &[u8]) -> impl Iterator<Item = &[u8]> {
     let body = envelope.strip_suffix(b"\0");
     body.into_iter().flat_map(|body| body.split(|&byte| byte == 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn envelopes_of_the_original_and_broken_ones() {
+        let entry = parse(b"u5\0p18810\0Fs@x\0Tr@y\0T\0".to_vec()).unwrap();
+        assert_eq!(
+            (entry.uid, entry.qp, entry.sender(), entry.recipient_count()),
+            (5, 18810, &b"s@x"[..], 2)
+        );
+        assert_eq!(entry.recipients().collect::<Vec<_>>(), [&b"r@y"[..], b""]);
+        let entry = parse(b"Tr@y\0F\0p1\0".to_vec()).unwrap();
+        assert_eq!((entry.sender(), entry.recipient_count()), (&b""[..], 1));
+        for broken in [&b""[..], b"u1\0p1\0", b"Fs@x\0Tr@y", b"Fs@x\0Xwhat\0", b"Fs@x\0\0", b"\0"] {
+            assert!(matches!(parse(broken.to_vec()), Err(TodoError::Broken(_))), "{broken:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_envelope_or_broken(bytes: Vec<u8>) {
+            let _ = parse(bytes);
+        }
+
+        #[test]
+        fn recipients_come_back(recipients in proptest::collection::vec(proptest::collection::vec(1u8.., 0..40), 0..8)) {
+            let mut bytes = contracts::envelope::todo_head(1, 2);
+            bytes.extend(contracts::envelope::info(b"s@x"));
+            recipients.iter().for_each(|r| bytes.extend(contracts::envelope::recipient(r)));
+            let entry = parse(bytes).unwrap();
+            prop_assert_eq!(entry.recipients().collect::<Vec<_>>(), recipients);
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! The warm form: many deliveries for one recipient in one process (contracts::local_worker).
 //!
-//! qmail-lspawn sends requests over a packet socket; each is carried out by a thread of its own, so that a slow
-//! program keeps no other delivery waiting, and answered when it is done, in any order. More than
-//! [`DELIVERIES_MAX`] at a time wait in the socket.
+//! qmail-lspawn sends requests over a packet socket. Threads take turns at it: one waits for a request, leaves the
+//! seat to another and carries it out, so that a slow program keeps no other delivery waiting. Answers go back in
+//! any order. More than [`DELIVERIES_MAX`] requests at a time wait in the socket.
 //!
 //! A worker that has had nothing to do for a while leaves. It first shuts its receiving side: a request that was
 //! sent just before is still carried out, and one that is sent later fails at the sender, who starts another
@@ -10,10 +10,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use contracts::local_worker::{Answer, CRASHED, Delivery, PACKET_MAX_BYTES, TEXT_MAX_BYTES, decode_request};
@@ -31,6 +31,9 @@ pub const DELIVERIES_MAX: usize = contracts::spawn::SPAWN_SLOTS as usize;
 /// How long a worker stays without work.
 pub const IDLE: Duration = Duration::from_secs(10);
 
+/// Threads that stay when there is less to do; making one anew takes longer than waking one.
+const WAITING_MAX: usize = 4;
+
 /// A delivery keeps its buffers elsewhere.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -39,23 +42,10 @@ const STACK_BYTES: usize = 256 * 1024;
 /// All deliveries are done, and answered if anybody still listens, when this returns.
 pub fn serve(socket: OwnedFd, means: &Means, idle: Duration) -> io::Result<()> {
     packet::send(socket.as_fd(), contracts::HELLO, None)?;
-    let desk = Desk { socket, in_flight: Mutex::new(InFlight::default()), changed: Condvar::new() };
-    thread::scope(|scope| {
-        let mut buffer = vec![0; PACKET_MAX_BYTES];
-        let mut leaving = false;
-        while let Some(request) = desk.next(&mut buffer, idle, &mut leaving)? {
-            desk.begin();
-            let started = thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, || desk.carry_out(request, means));
-            if let Err(error) = started {
-                // The request went with the closure; its sender defers it when we are gone.
-                desk.end();
-                return Err(error);
-            }
-        }
-        Ok(())
-    })
+    let desk = Desk::new(socket, idle);
+    thread::scope(|scope| desk.work(scope, means));
+    let seat = desk.seat.into_inner().unwrap_or_else(PoisonError::into_inner);
+    seat.error.map_or(Ok(()), Err)
 }
 
 /// One delivery to make.
@@ -65,52 +55,99 @@ struct Request {
     message: Option<OwnedFd>,
 }
 
-/// What the receiving thread and the delivering threads share.
+/// What the threads share.
 struct Desk {
     socket: OwnedFd,
-    in_flight: Mutex<InFlight>,
-    changed: Condvar,
+    idle: Duration,
+    seat: Mutex<Seat>,
+    staff: Mutex<Staff>,
+    /// Somebody has finished.
+    finished: Condvar,
 }
 
-struct InFlight {
-    count: usize,
-    /// When it last became or was 0.
+/// Belongs to the one thread that receives.
+struct Seat {
+    buffer: Vec<u8>,
+    /// Our receiving side is shut: what is in the socket is all that there will be.
+    leaving: bool,
+    /// There will be no more requests.
+    closed: bool,
+    error: Option<io::Error>,
+}
+
+/// Who does what.
+struct Staff {
+    /// Threads at a delivery.
+    busy: usize,
+    /// Threads in the seat or waiting for it.
+    waiting: usize,
+    /// When the last delivery ended.
     idle_since: Instant,
 }
 
-impl Default for InFlight {
-    fn default() -> Self {
-        Self { count: 0, idle_since: Instant::now() }
-    }
-}
-
 impl Desk {
-    /// The next request; `None` when there will be no more.
-    fn next(&self, buffer: &mut [u8], idle: Duration, leaving: &mut bool) -> io::Result<Option<Request>> {
-        while !*leaving && !self.is_readable(self.patience(idle))? {
-            if self.patience(idle).is_zero() {
-                // From now on nothing is added to what is in the socket.
-                shutdown(self.socket.as_raw_fd(), Shutdown::Read)?;
-                *leaving = true;
+    fn new(socket: OwnedFd, idle: Duration) -> Self {
+        let seat = Seat { buffer: vec![0; PACKET_MAX_BYTES], leaving: false, closed: false, error: None };
+        let staff = Staff { busy: 0, waiting: 1, idle_since: Instant::now() };
+        Self { socket, idle, seat: Mutex::new(seat), staff: Mutex::new(staff), finished: Condvar::new() }
+    }
+
+    /// A thread's life. The thread has been counted as waiting.
+    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, means: &'scope Means) {
+        while let Some(request) = self.take_turn() {
+            if self.begin() {
+                let successor = thread::Builder::new().stack_size(STACK_BYTES);
+                if successor.spawn_scoped(scope, || self.work(scope, means)).is_err() {
+                    // Until it can be had, deliveries go one after the other.
+                    self.staff().waiting -= 1;
+                }
+            }
+            self.carry_out(request, means);
+            if !self.end() {
+                return;
             }
         }
-        let received = packet::receive(self.socket.as_fd(), buffer)?;
+    }
+
+    /// Waits for the seat, and in it for a request. `None`: there will be no more.
+    fn take_turn(&self) -> Option<Request> {
+        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        if seat.closed {
+            return None;
+        }
+        let request = self.receive(&mut seat).unwrap_or_else(|error| {
+            seat.error = Some(error);
+            None
+        });
+        seat.closed = request.is_none();
+        request
+    }
+
+    fn receive(&self, seat: &mut Seat) -> io::Result<Option<Request>> {
+        while !seat.leaving && !self.is_readable(self.patience())? {
+            if self.patience().is_zero() {
+                // From now on nothing is added to what is in the socket.
+                shutdown(self.socket.as_raw_fd(), Shutdown::Read)?;
+                seat.leaving = true;
+            }
+        }
+        let received = packet::receive(self.socket.as_fd(), &mut seat.buffer)?;
         if received.length == 0 {
             return Ok(None);
         }
-        let packet = buffer.get(..received.length).unwrap_or_default();
+        let packet = seat.buffer.get(..received.length).unwrap_or_default();
         let request = decode_request(packet).ok().filter(|_| !received.truncated);
         let (number, delivery) = request.ok_or(io::ErrorKind::InvalidData)?;
         Ok(Some(Request { number, delivery, message: received.attached }))
     }
 
     /// How long to wait for a packet before looking again whether to leave. Waits for a free place first.
-    fn patience(&self, idle: Duration) -> Duration {
-        let mut in_flight = self.lock();
-        while in_flight.count >= DELIVERIES_MAX {
-            in_flight = self.changed.wait(in_flight).unwrap_or_else(PoisonError::into_inner);
+    fn patience(&self) -> Duration {
+        let mut staff = self.staff();
+        while staff.busy >= DELIVERIES_MAX {
+            staff = self.finished.wait(staff).unwrap_or_else(PoisonError::into_inner);
         }
-        if in_flight.count > 0 { idle } else { idle.saturating_sub(in_flight.idle_since.elapsed()) }
+        if staff.busy > 0 { self.idle } else { self.idle.saturating_sub(staff.idle_since.elapsed()) }
     }
 
     fn is_readable(&self, timeout: Duration) -> io::Result<bool> {
@@ -128,30 +165,37 @@ impl Desk {
         let result = catch_unwind(AssertUnwindSafe(|| one(&delivery, message, means)));
         // A bug is this delivery's misfortune, not that of all others.
         let (exit, text) = result.unwrap_or((CRASHED, Vec::new()));
-        // Nobody listens any more: whoever asked has gone, and the delivery is made.
-        let _ = packet::send(self.socket(), &Answer { number, exit, text }.encode(), None);
-        self.end();
+        // When nobody listens any more, whoever asked has gone, and the delivery is made all the same.
+        let _ = packet::send(self.socket.as_fd(), &Answer { number, exit, text }.encode(), None);
     }
 
-    fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+    /// From waiting to busy. True if nobody is left waiting: then the caller's successor counts as doing so.
+    fn begin(&self) -> bool {
+        let mut staff = self.staff();
+        staff.busy += 1;
+        let alone = staff.waiting == 1;
+        if !alone {
+            staff.waiting -= 1;
+        }
+        alone
     }
 
-    fn begin(&self) {
-        let mut in_flight = self.lock();
-        in_flight.count = in_flight.count.saturating_add(1);
+    /// From busy to waiting, if there are not enough waiting already.
+    fn end(&self) -> bool {
+        let mut staff = self.staff();
+        staff.busy -= 1;
+        staff.idle_since = Instant::now();
+        let needed = staff.waiting < WAITING_MAX;
+        if needed {
+            staff.waiting += 1;
+        }
+        drop(staff);
+        self.finished.notify_one();
+        needed
     }
 
-    fn end(&self) {
-        let mut in_flight = self.lock();
-        in_flight.count = in_flight.count.saturating_sub(1);
-        in_flight.idle_since = Instant::now();
-        drop(in_flight);
-        self.changed.notify_one();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, InFlight> {
-        self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
+    fn staff(&self) -> MutexGuard<'_, Staff> {
+        self.staff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -293,14 +337,13 @@ mod tests {
         let (ours, theirs) = packet::packet_pair().unwrap();
         let packet = encode_request(1, &delivery(home.path(), "./Mailbox"));
         packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd())).unwrap();
-        let desk = Desk { socket: theirs, in_flight: Mutex::default(), changed: Condvar::new() };
+        let desk = Desk::new(theirs, LONG);
         shutdown(desk.socket.as_raw_fd(), Shutdown::Read).unwrap();
         let late = packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd()));
         assert_eq!(late.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        let mut buffer = vec![0; PACKET_MAX_BYTES];
-        let mut leaving = true;
-        assert_eq!(desk.next(&mut buffer, LONG, &mut leaving).unwrap().map(|r| r.number), Some(1));
-        assert!(desk.next(&mut buffer, LONG, &mut leaving).unwrap().is_none());
+        desk.seat.lock().unwrap().leaving = true;
+        assert_eq!(desk.take_turn().map(|request| request.number), Some(1));
+        assert!(desk.take_turn().is_none());
     }
 
     #[test]

@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 
 fn serve() -> ExitCode {
     os::descriptors::close_from(3);
+    os::heap::share_among_threads();
     let Some(socket) = os::process::inherited_fd(0) else {
         return exit::TEMPORARY.into();
     };

@@ -13,7 +13,12 @@ use crate::text;
 /// Makes the delivery that `arguments` (without the program's name) ask for and writes its records to `out`.
 ///
 /// Says goodbye to the servers only after that: the result must not wait for them (D19).
-pub async fn run(home: &Path, mut arguments: impl Iterator<Item = Vec<u8>>, message: File, out: &mut impl Write) {
+pub async fn run(
+    home: &Path,
+    mut arguments: impl Iterator<Item = Vec<u8>>,
+    message: File,
+    out: &mut impl Write,
+) {
     let host = arguments.next();
     let sender = arguments.next();
     let recipients: Vec<_> = arguments.collect();

@@ -69,7 +69,10 @@ impl Connection {
     /// One transaction, after the introduction where that is still to be made.
     pub async fn transact(&mut self, envelope: &Envelope, message: &MessageSource) -> Outcome {
         let bytes = envelope.size_bytes.unwrap_or(0) / SLOWEST_BYTES_PER_SECOND;
-        let whole = self.reply_limit.saturating_mul(REPLIES_PER_TRANSACTION).saturating_add(Duration::from_secs(bytes));
+        let whole = self
+            .reply_limit
+            .saturating_mul(REPLIES_PER_TRANSACTION)
+            .saturating_add(Duration::from_secs(bytes));
         let end = Instant::now().checked_add(whole);
         let mut begun = false;
         loop {

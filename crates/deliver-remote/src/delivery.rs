@@ -71,7 +71,8 @@ impl Deliverer {
 
     /// Delivers `message` to all recipients of `transaction`, in one SMTP transaction.
     pub async fn deliver(&self, transaction: &Transaction, message: File) -> Delivered {
-        let refused: Vec<Option<Vec<u8>>> = transaction.recipients.iter().map(|one| uncarriable(one)).collect();
+        let refused: Vec<Option<Vec<u8>>> =
+            transaction.recipients.iter().map(|one| uncarriable(one)).collect();
         let mut leftover = Vec::new();
         let outcome = self.attempt(transaction, &refused, message, &mut leftover).await;
         Delivered { output: output(&refused, outcome), leftover }
@@ -170,7 +171,9 @@ impl Deliverer {
 
     fn own_addresses(&self) -> std::io::Result<Vec<IpAddr>> {
         let mut known = self.own.borrow_mut();
-        if let Some((since, addresses)) = known.as_ref().filter(|(since, _)| since.elapsed() < OWN_ADDRESSES_KEPT) {
+        if let Some((since, addresses)) =
+            known.as_ref().filter(|(since, _)| since.elapsed() < OWN_ADDRESSES_KEPT)
+        {
             let _ = since;
             return Ok(addresses.clone());
         }

@@ -1,7 +1,7 @@
 //! The message file, as often as it is needed: a second address gets the same bytes.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::FileExt;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -35,12 +35,22 @@ impl MessageSource {
         if length > KEPT_BYTES {
             return Ok(Self { file, start, kept: None, size_bytes: Some(length), eight_bit: true });
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-        (&mut file).take(KEPT_BYTES.saturating_mul(2)).read_to_end(&mut bytes)?;
+        // At offsets of our own: the position may be shared with whoever gave us the file.
+        let mut source = Self { file, start, kept: None, size_bytes: None, eight_bit: false };
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let mut have = 0;
+        while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
+            match source.read_at(rest, u64::try_from(have).unwrap_or(0))? {
+                0 => break, // It has become shorter.
+                count => have = have.saturating_add(count),
+            }
+        }
+        bytes.truncate(have);
         let line_ends = memchr::memchr_iter(b'\n', &bytes).count();
-        let size = u64::try_from(bytes.len().saturating_add(line_ends)).ok();
-        let eight_bit = !bytes.is_ascii();
-        Ok(Self { file, start, kept: Some(bytes), size_bytes: size, eight_bit })
+        source.size_bytes = u64::try_from(bytes.len().saturating_add(line_ends)).ok();
+        source.eight_bit = !bytes.is_ascii();
+        source.kept = Some(bytes);
+        Ok(source)
     }
 
     /// The whole message where it is short.

@@ -143,7 +143,8 @@ impl Pool {
     pub fn expired(&self, all: bool) -> Vec<Connection> {
         let mut expired = Vec::new();
         for destination in self.by_address.borrow_mut().values_mut() {
-            let is_old = |idle: &mut Idle| all || idle.since.elapsed() >= IDLE_LIMIT || !idle.connection.is_reusable();
+            let is_old =
+                |idle: &mut Idle| all || idle.since.elapsed() >= IDLE_LIMIT || !idle.connection.is_reusable();
             expired.extend(destination.idle.extract_if(.., is_old));
         }
         // Places are given back here, when the map is no longer borrowed.

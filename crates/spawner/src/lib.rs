@@ -28,7 +28,7 @@
 //! `contracts::HELLO`. The service closes the socket of a worker that has been idle for [`worker::Terms::idle_limit`];
 //! keep that below the time after which the worker leaves by itself.
 //!
-//! [`local`] is the trade of `qmail-lspawn`.
+//! [`local`] is the trade of `qmail-lspawn`, [`remote`] that of `qmail-rspawn`.
 #![forbid(unsafe_code)]
 
 pub mod checks;
@@ -38,6 +38,8 @@ pub mod local;
 pub mod output;
 pub mod pool;
 pub mod program;
+pub mod remote;
+pub mod remote_report;
 pub mod service;
 pub mod trade;
 pub mod worker;

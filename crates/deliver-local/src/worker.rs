@@ -209,7 +209,7 @@ fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means) -> (u8, Vec
             Failure::Rewind.exit()
         }
     };
-    (exit, output.finish())
+    (exit, output.finish((means.program_limit)()))
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub mod rcpthosts;
 mod receiving;
 mod replies;
 pub mod session;
+#[cfg(test)]
+mod session_tests;
 mod standard_streams;
 mod transaction;
 pub mod verdict;

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use address::quote::quoted;
 use contracts::remote_worker::{OUTPUT_MAX_BYTES, Transaction};
-use dns::Random;
+use dns::{Random, Servers};
 use smtp::reply::KEPT_TEXT_BYTES;
 use tokio::time::Instant;
 
@@ -39,7 +39,7 @@ pub struct Delivered {
     /// The records of qmail-remote(8): recipients in order as far as it got, then the message; each ends with NUL.
     pub output: Vec<u8>,
     /// Connections that are no longer needed and want a goodbye, after the output has been passed on.
-    pub leftover: Vec<Connection>,
+    pub leftover: Vec<Box<Connection>>,
 }
 
 /// Everything deliveries share. For one thread.
@@ -59,9 +59,14 @@ type EndedEarly = Vec<u8>;
 impl Deliverer {
     /// For the installation at `home`. With a pool, connections are kept for the next message.
     pub fn new(home: &Path, pool: Option<Pool>) -> Self {
+        Self::asking(home, pool, Servers::from_environment(os::home::is_rootless()))
+    }
+
+    /// The same, with these name servers.
+    pub fn asking(home: &Path, pool: Option<Pool>, servers: Servers) -> Self {
         Self {
             settings: RefCell::new(Watched::new(home)),
-            name_servers: NameServers::new(os::home::is_rootless(), PathBuf::from("/etc/resolv.conf")),
+            name_servers: NameServers::new(servers, PathBuf::from("/etc/resolv.conf")),
             random: RefCell::new(Random::new()),
             own: RefCell::new(None),
             tcpto: TimeoutTable::at(home, std::process::id()),
@@ -83,7 +88,7 @@ impl Deliverer {
         transaction: &Transaction,
         refused: &[Option<Vec<u8>>],
         message: File,
-        leftover: &mut Vec<Connection>,
+        leftover: &mut Vec<Box<Connection>>,
     ) -> Result<(IpAddr, Outcome), EndedEarly> {
         if let Some(sentence) = uncarriable(&transaction.sender) {
             return Err([b"D", sentence.as_slice()].concat());
@@ -96,7 +101,7 @@ impl Deliverer {
         let settings = self.settings.borrow_mut().now(&mut |_| ()).map_err(|_| text::NO_CONTROLS.to_vec())?;
         let message = MessageSource::open(message).map_err(|_| text::UNREADABLE_MESSAGE.to_vec())?;
         let resolver = self.name_servers.resolver().ok_or_else(|| text::NO_RESOURCES.to_vec())?;
-        let mut random = Random::seeded(self.random.borrow_mut().next());
+        let mut random = Random::seeded(self.random.borrow_mut().draw());
         let own = || self.own_addresses();
         let targets = targets::find(&transaction.host, &settings, &resolver, &mut random, own).await?;
         let envelope = Envelope {
@@ -125,7 +130,7 @@ impl Deliverer {
         settings: &Settings,
         envelope: &Envelope,
         message: &MessageSource,
-        leftover: &mut Vec<Connection>,
+        leftover: &mut Vec<Box<Connection>>,
     ) -> Option<Outcome> {
         let turn = match &self.pool {
             Some(pool) => pool.turn(target, settings.connections_per_address, settings.connect_limit).await?,
@@ -149,7 +154,7 @@ impl Deliverer {
         Some(outcome)
     }
 
-    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Option<Connection> {
+    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Option<Box<Connection>> {
         let standing = self.tcpto.standing(target.ip(), unix_seconds());
         if standing == Standing::Avoid {
             return None;
@@ -159,10 +164,10 @@ impl Deliverer {
         let attempt =
             if matches!(opened, Err(Unconnected::TimedOut)) { Attempt::TimedOut } else { Attempt::Answered };
         self.tcpto.note(target.ip(), attempt, standing, unix_seconds());
-        opened.ok()
+        opened.ok().map(Box::new)
     }
 
-    fn put_away(&self, connection: Connection, place: Place, leftover: &mut Vec<Connection>) {
+    fn put_away(&self, connection: Box<Connection>, place: Place, leftover: &mut Vec<Box<Connection>>) {
         match &self.pool {
             Some(pool) => leftover.extend(pool.keep(connection, place)),
             None => leftover.push(connection),

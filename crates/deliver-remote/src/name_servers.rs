@@ -16,15 +16,15 @@ type Mark = Option<(u64, u64, i64, i64, i64)>;
 /// Makes a resolver when one is first needed, and another when the servers have changed. Its cache goes with it.
 #[derive(Debug)]
 pub struct NameServers {
-    rootless: bool,
+    servers: Servers,
     file: PathBuf,
     known: RefCell<Option<(Mark, Resolver)>>,
 }
 
 impl NameServers {
-    /// `file` is what to watch.
-    pub fn new(rootless: bool, file: PathBuf) -> Self {
-        Self { rootless, file, known: RefCell::new(None) }
+    /// `file` is what to watch for changes of the system's servers.
+    pub fn new(servers: Servers, file: PathBuf) -> Self {
+        Self { servers, file, known: RefCell::new(None) }
     }
 
     /// The resolver for now. `None` where none can be made at all.
@@ -35,8 +35,7 @@ impl NameServers {
         if let Some((_, resolver)) = self.known.borrow().as_ref().filter(|(known, _)| *known == mark) {
             return Some(resolver.clone());
         }
-        let servers = Servers::from_environment(self.rootless);
-        let resolver = Resolver::new(servers).or_else(|_| Resolver::new(DEFAULT)).ok()?;
+        let resolver = Resolver::new(self.servers).or_else(|_| Resolver::new(DEFAULT)).ok()?;
         *self.known.borrow_mut() = Some((mark, resolver.clone()));
         Some(resolver)
     }

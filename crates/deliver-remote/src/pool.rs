@@ -27,7 +27,7 @@ const MOST_IDLE: usize = 200;
 #[derive(Debug)]
 pub enum Turn {
     /// A connection that another message has used.
-    Reused(Connection, Place),
+    Reused(Box<Connection>, Place),
     /// The right to make a new one.
     New(Place),
 }
@@ -71,7 +71,7 @@ struct Destination {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     place: Place,
     since: Instant,
 }
@@ -115,7 +115,7 @@ impl Pool {
     }
 
     /// Takes a connection that may carry another message; gives it back where it may not.
-    pub fn keep(&self, connection: Connection, place: Place) -> Option<Connection> {
+    pub fn keep(&self, connection: Box<Connection>, place: Place) -> Option<Box<Connection>> {
         if connection.carried() >= MESSAGES_PER_CONNECTION || !connection.is_reusable() {
             return Some(connection);
         }
@@ -140,7 +140,7 @@ impl Pool {
     }
 
     /// Takes out connections that have idled too long, or all. They want a goodbye.
-    pub fn expired(&self, all: bool) -> Vec<Connection> {
+    pub fn expired(&self, all: bool) -> Vec<Box<Connection>> {
         let mut expired = Vec::new();
         for destination in self.by_address.borrow_mut().values_mut() {
             let is_old =

@@ -80,11 +80,13 @@ fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<IpAddr> {
 mod tests {
     use super::*;
 
+    type Row<'a> = (&'a [(u16, &'a str)], &'a [&'a str]);
+
     #[test]
     fn only_exchangers_better_than_ourselves_are_tried() {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let own = [address("127.0.0.1"), address("192.0.2.1"), address("2001:db8::1")];
-        let table: &[(&[(u16, &str)], &[&str])] = &[
+        let table: &[Row<'_>] = &[
             (&[(10, "198.51.100.1"), (20, "198.51.100.2")], &["198.51.100.1", "198.51.100.2"]),
             (&[(10, "198.51.100.1"), (20, "192.0.2.1"), (30, "198.51.100.3")], &["198.51.100.1"]),
             (&[(10, "198.51.100.1"), (10, "192.0.2.1")], &[]),

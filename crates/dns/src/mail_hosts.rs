@@ -111,7 +111,7 @@ pub fn gather(hosts: Vec<(u16, Lookup<Vec<IpAddr>>)>, random: &mut Random) -> Ma
 
 /// By preference, in random order where that is equal; an address is kept once, at its best.
 pub fn ordered(candidates: Vec<Candidate>, random: &mut Random) -> Vec<Candidate> {
-    let mut keyed: Vec<_> = candidates.into_iter().map(|candidate| (random.next(), candidate)).collect();
+    let mut keyed: Vec<_> = candidates.into_iter().map(|candidate| (random.draw(), candidate)).collect();
     keyed.sort_by_key(|(key, candidate)| (candidate.preference, *key));
     let mut kept: Vec<Candidate> = Vec::with_capacity(keyed.len().min(MOST_CANDIDATES));
     for (_, candidate) in keyed {

@@ -1,0 +1,306 @@
+//! Deliveries to servers of the test's own, over loopback.
+//!
+//! ```text
+//! Deliverer (one thread) --smtproutes--> Server: answers by a script, writes down what it hears
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use contracts::remote_worker::Transaction;
+use deliver_remote::delivery::Deliverer;
+use deliver_remote::pool::Pool;
+use dns::Servers;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
+/// What a server says to a line: connection (from 0), line; `None` closes the connection.
+type Script = Rc<dyn Fn(usize, &str) -> Option<String>>;
+
+struct Server {
+    address: SocketAddr,
+    /// Per connection, all lines.
+    heard: Rc<RefCell<Vec<Vec<String>>>>,
+    /// Most connections open at one time.
+    most_open: Rc<Cell<usize>>,
+}
+
+/// A server that accepts everything and offers PIPELINING.
+fn kind(_: usize, line: &str) -> Option<String> {
+    let answer = match line.split(' ').next().unwrap_or("") {
+        "" => "220 hi",
+        "EHLO" => "250-me\r\n250 PIPELINING",
+        "DATA" => "354 go",
+        "QUIT" => "221 bye",
+        _ => "250 ok",
+    };
+    Some(answer.into())
+}
+
+async fn server_at(address: &str, script: Script) -> Server {
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard: Rc<RefCell<Vec<Vec<String>>>> = Rc::default();
+    let (open, most_open): (Rc<Cell<usize>>, Rc<Cell<usize>>) = Default::default();
+    let (log, most) = (Rc::clone(&heard), Rc::clone(&most_open));
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let number = log.borrow().len();
+            log.borrow_mut().push(Vec::new());
+            open.set(open.get() + 1);
+            most.set(most.get().max(open.get()));
+            let (log, script, open) = (Rc::clone(&log), Rc::clone(&script), Rc::clone(&open));
+            tokio::task::spawn_local(async move {
+                let (reader, mut writer) = stream.into_split();
+                let mut lines = BufReader::new(reader).lines();
+                let mut in_data = false;
+                let mut line = String::new();
+                loop {
+                    if !in_data || line == "." {
+                        let Some(answer) = script(number, &line) else { break };
+                        in_data = line == "DATA" && answer.starts_with("354");
+                        if writer.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+                            break;
+                        }
+                    }
+                    let Ok(Some(next)) = lines.next_line().await else { break };
+                    log.borrow_mut()[number].push(next.clone());
+                    line = next;
+                }
+                open.set(open.get() - 1);
+            });
+        }
+    });
+    Server { address, heard, most_open }
+}
+
+async fn server(script: impl Fn(usize, &str) -> Option<String> + 'static) -> Server {
+    server_at("127.0.0.1:0", Rc::new(script)).await
+}
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new(address: SocketAddr, more: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("control")).unwrap();
+        std::fs::create_dir_all(home.path().join("queue/lock")).unwrap();
+        let route = format!(":{}:{}\n", address.ip(), address.port());
+        let route =
+            if address.is_ipv6() { format!(":[{}]:{}\n", address.ip(), address.port()) } else { route };
+        for (name, text) in [("me", "me.test\n"), ("smtproutes", route.as_str()), ("timeoutremote", "5\n")] {
+            std::fs::write(home.path().join("control").join(name), text).unwrap();
+        }
+        for (name, text) in more {
+            std::fs::write(home.path().join("control").join(name), text).unwrap();
+        }
+        Self(home)
+    }
+
+    fn deliverer(&self) -> Rc<Deliverer> {
+        let nobody = Servers::At("127.0.0.1:9".parse().unwrap());
+        Rc::new(Deliverer::asking(self.0.path(), Some(Pool::new()), nobody))
+    }
+}
+
+fn message(text: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(text).unwrap();
+    file.rewind().unwrap();
+    file
+}
+
+async fn deliver(deliverer: &Deliverer, recipients: &[&str]) -> String {
+    let transaction = Transaction {
+        host: b"dest.test".to_vec(),
+        sender: b"s@x.test".to_vec(),
+        recipients: recipients.iter().map(|one| one.as_bytes().to_vec()).collect(),
+    };
+    let delivered = deliverer.deliver(&transaction, message(b"Subject: x\n\n.dot\nlast")).await;
+    String::from_utf8(delivered.output).unwrap()
+}
+
+async fn local<T>(work: impl Future<Output = T>) -> T {
+    tokio::task::LocalSet::new().run_until(work).await
+}
+
+const TAKEN: &str = "r\0K127.0.0.1 accepted message.\nRemote host said: 250 ok\n\0";
+
+#[tokio::test]
+async fn messages_to_one_place_share_a_connection() {
+    local(async {
+        let server = server(kind).await;
+        let home = Home::new(server.address, &[]);
+        let deliverer = home.deliverer();
+        for _ in 0..3 {
+            assert_eq!(deliver(&deliverer, &["a@dest.test"]).await, TAKEN);
+        }
+        let heard = server.heard.borrow();
+        assert_eq!(heard.len(), 1, "{heard:?}");
+        let once =
+            ["MAIL FROM:<s@x.test>", "RCPT TO:<a@dest.test>", "DATA", "Subject: x", "", "..dot", "last", "."];
+        let want: Vec<&str> = ["EHLO me.test"].into_iter().chain(once).chain(once).chain(once).collect();
+        assert_eq!(heard[0], want);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn several_recipients_are_one_transaction_with_a_result_each() {
+    local(async {
+        let server = server(|number, line| match line {
+            "RCPT TO:<bad@dest.test>" => Some("550 no".into()),
+            "RCPT TO:<busy@dest.test>" => Some("450 later".into()),
+            _ => kind(number, line),
+        })
+        .await;
+        let home = Home::new(server.address, &[]);
+        let output =
+            deliver(&home.deliverer(), &["a@dest.test", "bad@dest.test", "b\n@dest.test", "busy@dest.test"])
+                .await;
+        assert_eq!(
+            output,
+            "r\0h127.0.0.1 does not like recipient.\nRemote host said: 550 no\n\0\
+             hSorry, the address b\\n@dest.test has a line break or NUL in it. (#5.1.3)\n\0\
+             s127.0.0.1 does not like recipient.\nRemote host said: 450 later\n\0\
+             K127.0.0.1 accepted message.\nRemote host said: 250 ok\n\0"
+        );
+        assert!(!server.heard.borrow()[0].iter().any(|line| line.ends_with("RCPT TO:<b")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_has_died_is_replaced_and_nobody_notices() {
+    for end in ["close at MAIL", "421 at MAIL", "close while idle"] {
+        local(async move {
+            // The first connection carries one message and then ends in one of three ways.
+            let mails = Cell::new(0);
+            let server = server(move |number, line| {
+                mails.set(mails.get() + usize::from(line.starts_with("MAIL") && number == 0));
+                match line {
+                    line if line.starts_with("MAIL") && mails.get() == 2 && number == 0 => {
+                        (end == "421 at MAIL").then(|| "421 idle too long".into())
+                    }
+                    _ => kind(number, line),
+                }
+            })
+            .await;
+            let home = Home::new(server.address, &[]);
+            let deliverer = home.deliverer();
+            assert_eq!(deliver(&deliverer, &["a@dest.test"]).await, TAKEN);
+            assert_eq!(deliver(&deliverer, &["a@dest.test"]).await, TAKEN, "{end}");
+            if end != "close while idle" {
+                assert_eq!(server.heard.borrow().len(), 2, "{end}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_address_has_no_more_connections_than_allowed_and_all_messages_arrive() {
+    local(async {
+        let server = server(kind).await;
+        let home = Home::new(server.address, &[("concurrencyremotehost", "2\n")]);
+        let deliverer = home.deliverer();
+        let tasks: Vec<_> = (0..20)
+            .map(|_| {
+                let deliverer = Rc::clone(&deliverer);
+                tokio::task::spawn_local(async move { deliver(&deliverer, &["a@dest.test"]).await })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.unwrap(), TAKEN);
+        }
+        assert_eq!((server.most_open.get(), server.heard.borrow().len()), (2, 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_reply_is_given_up() {
+    local(async {
+        let server = server(|_, _| Some("220-x\r\n".repeat(40_000))).await;
+        let home = Home::new(server.address, &[]);
+        let output = deliver(&home.deliverer(), &["a@dest.test"]).await;
+        assert!(
+            output.starts_with("ZConnected to 127.0.0.1 but greeting failed.\nRemote host said: 220-x\n"),
+            "{output:.80}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_loss_after_the_final_dot_may_be_a_duplicate_and_is_not_repeated() {
+    local(async {
+        let server = server(|number, line| if line == "." { None } else { kind(number, line) }).await;
+        let home = Home::new(server.address, &[]);
+        let output = deliver(&home.deliverer(), &["a@dest.test"]).await;
+        assert_eq!(
+            output,
+            "r\0ZConnected to 127.0.0.1 but connection died. Possible duplicate! (#4.4.2)\n\0"
+        );
+        assert_eq!(server.heard.borrow().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ipv6_has_the_same_results() {
+    local(async {
+        let Ok(probe) = TcpListener::bind("[::1]:0").await else {
+            eprintln!("skipped: this host has no IPv6");
+            return;
+        };
+        drop(probe);
+        let server = server_at("[::1]:0", Rc::new(kind)).await;
+        let home = Home::new(server.address, &[]);
+        assert_eq!(
+            deliver(&home.deliverer(), &["a@dest.test"]).await,
+            "r\0K::1 accepted message.\nRemote host said: 250 ok\n\0"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_connection_and_a_missing_control_file_defer() {
+    local(async {
+        let server = server(kind).await;
+        let free = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let home = Home::new(free, &[]);
+        let refused = deliver(&home.deliverer(), &["a@dest.test"]).await;
+        assert_eq!(refused, "ZSorry, I wasn't able to establish an SMTP connection. (#4.4.1)\n\0");
+        std::fs::remove_file(home.0.path().join("control/me")).unwrap();
+        let unnamed = deliver(&home.deliverer(), &["a@dest.test"]).await;
+        assert_eq!(unnamed, "ZUnable to read control files. (#4.3.0)\n\0");
+        assert!(server.heard.borrow().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_long_message_arrives_whole() {
+    local(async {
+        let server = server(kind).await;
+        let home = Home::new(server.address, &[]);
+        let text: String = (0..60_000).map(|n| format!(".line {n}\n")).collect();
+        let transaction =
+            Transaction { host: b"d".to_vec(), sender: b"".to_vec(), recipients: vec![b"a@d".to_vec()] };
+        let delivered = home.deliverer().deliver(&transaction, message(text.as_bytes())).await;
+        assert_eq!(String::from_utf8(delivered.output).unwrap(), TAKEN);
+        let heard = server.heard.borrow();
+        let body: Vec<&String> = heard[0].iter().filter(|line| line.starts_with("..line")).collect();
+        assert_eq!(body.len(), 60_000);
+        assert_eq!(body[59_999], "..line 59999");
+    })
+    .await;
+}

@@ -4,16 +4,19 @@
 //! open for append, creating it
 //! lock (flock)                  without a lock nothing is written
 //! note the length
+//! complete a last line that a crash cut off
 //! append heading, quoted message, empty line; sync
 //! ```
 //!
 //! A failure after the lock cuts the file back to the noted length. A crash of the machine in
-//! between can leave the beginning of a message at the end of the file; the next delivery goes
-//! below it. That is the format's weakness, and the reason for Maildir.
+//! between can leave the beginning of a message at the end of the file. It stays, since others may
+//! have written below it by then; but the next message begins on a line of its own, where readers see
+//! it. (The original glued it to what was there.)
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
@@ -60,13 +63,11 @@ pub fn deliver(
     heading: &Heading<'_>,
     message: &File,
 ) -> Result<(), MboxError> {
-    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let mut file = openat(home, path, flags, Mode::from_bits_truncate(0o600))
-        .map(File::from)
-        .map_err(|error| MboxError::Open(error.into()))?;
+    let mut file = open(home, path).map_err(MboxError::Open)?;
     lock(&file, LOCK_LIMIT)?;
     let length = file.metadata().map_err(MboxError::Write)?.len();
-    let appended = append(&mut file, heading, message)
+    let before: &[u8] = if ends_inside_a_line(&file, length) { b"\n\n" } else { b"" };
+    let appended = append(&mut file, before, heading, message)
         .and_then(|()| file.sync_all().map_err(MboxError::Write))
         // An empty file may be a new one, whose name must be as durable as its contents.
         .and_then(|()| if length == 0 { sync_directory(home, path) } else { Ok(()) });
@@ -76,6 +77,26 @@ pub fn deliver(
     }
     appended
     // Closing the file gives the lock back.
+}
+
+/// For reading too where we may, to see how the file ends.
+fn open(home: BorrowedFd<'_>, path: &[u8]) -> io::Result<File> {
+    let open = |access| {
+        let flags = access | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        openat(home, path, flags, Mode::from_bits_truncate(0o600))
+    };
+    let file = open(OFlag::O_RDWR).or_else(|error| match error {
+        nix::Error::EACCES | nix::Error::EPERM => open(OFlag::O_WRONLY),
+        _ => Err(error),
+    });
+    Ok(File::from(file?))
+}
+
+/// False also where it cannot be known.
+fn ends_inside_a_line(file: &File, length: u64) -> bool {
+    let mut last = [b'\n'];
+    let read = length.checked_sub(1).map(|at| file.read_at(&mut last, at));
+    matches!(read, Some(Ok(1))) && last != *b"\n"
 }
 
 fn lock(file: &File, limit: Duration) -> Result<(), MboxError> {
@@ -95,12 +116,13 @@ fn lock(file: &File, limit: Duration) -> Result<(), MboxError> {
     }
 }
 
-fn append(file: &mut File, heading: &Heading<'_>, message: &File) -> Result<(), MboxError> {
+fn append(file: &mut File, before: &[u8], heading: &Heading<'_>, message: &File) -> Result<(), MboxError> {
     let room = block_bytes(message, 0);
     let mut pieces = Pieces::new(message);
     let mut quoting = Quoting::default();
     let mut piece = Vec::with_capacity(room);
     let mut out = Vec::with_capacity(room);
+    out.extend_from_slice(before);
     out.extend_from_slice(heading.from_line);
     out.extend_from_slice(heading.return_path);
     out.extend_from_slice(heading.delivered_to);
@@ -183,6 +205,19 @@ mod tests {
         let error = deliver(directory.as_fd(), b"box", &HEADING, &directory).unwrap_err();
         assert!(matches!(error, MboxError::Read(_)), "{error:?}");
         assert_eq!(fs::read(home.path().join("box")).unwrap(), b"old\n");
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_off_does_not_swallow_the_next_message() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("box");
+        let directory = File::open(home.path()).unwrap();
+        for (before, between) in [("From a\n\nhalf a li", "\n\n"), ("whole line\n", ""), ("", "")] {
+            fs::write(&path, before).unwrap();
+            deliver(directory.as_fd(), b"box", &HEADING, &message(b"x\n")).unwrap();
+            let stored = fs::read_to_string(&path).unwrap();
+            assert!(stored.starts_with(&format!("{before}{between}From s@x ")), "{stored}");
+        }
     }
 
     #[test]

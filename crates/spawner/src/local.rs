@@ -243,14 +243,20 @@ impl Trade for Local {
         }
     }
 
-    fn answer(&mut self, desk: &mut Desk<Self>, _: &Key, ticket: Ticket, body: &[u8]) -> Result<(), Ticket> {
+    fn answer(
+        &mut self,
+        desk: &mut Desk<Self>,
+        _: &Key,
+        ticket: Ticket,
+        packet: &[u8],
+    ) -> Result<(), Ticket> {
         match ticket {
-            Ticket::Lookup { job, asked } => match lookup::decode_answer(body) {
+            Ticket::Lookup { job, asked } => match lookup::decode_answer(packet) {
                 Ok(Ok(owner)) => self.deliver_to(desk, job, owner),
                 Ok(Err(exit)) => desk.report(job.slot, &report(Some(exit), b"")),
                 Err(_) => return Err(Ticket::Lookup { job, asked }),
             },
-            Ticket::Delivery { slot, key, delivery, asked } => match Answer::decode(body) {
+            Ticket::Delivery { slot, key, delivery, asked } => match Answer::decode(packet) {
                 Ok(Answer { exit: local_worker::CRASHED, .. }) => desk.report(slot, &report(None, b"")),
                 Ok(answer) => desk.report(slot, &report(Some(answer.exit), &answer.text)),
                 Err(_) => return Err(Ticket::Delivery { slot, key, delivery, asked }),

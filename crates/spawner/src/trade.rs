@@ -43,13 +43,14 @@ pub trait Trade: Sized {
     /// All commands that were waiting have been accepted: the time to hand on what was grouped.
     fn settle(&mut self, _desk: &mut Desk<Self>) {}
 
-    /// A worker's answer, without its number. `Err` gives the ticket back: this was no answer, kill the worker.
+    /// A worker's answer, the whole packet; its number has been found to be the ticket's. `Err` gives the ticket
+    /// back: this was no answer, kill the worker.
     fn answer(
         &mut self,
         desk: &mut Desk<Self>,
         key: &Self::Key,
         ticket: Self::Ticket,
-        body: &[u8],
+        packet: &[u8],
     ) -> Result<(), Self::Ticket>;
 
     /// There will be no answer. `attached` is the request's descriptor where it was not sent.

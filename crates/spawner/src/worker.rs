@@ -51,7 +51,7 @@ pub(crate) struct Request<T> {
 /// What became of a request, or of all of them.
 #[derive(Debug)]
 pub(crate) enum Heard<T> {
-    /// The body of an answer.
+    /// The packet of an answer.
     Answer(T, Vec<u8>),
     /// No answer.
     Lost(T, Reason, Option<OwnedFd>),
@@ -181,17 +181,17 @@ impl<K, T> Worker<K, T> {
         }
         let found = match (self.terms.matching, packet.split_first_chunk::<4>()) {
             _ if packet.len() > self.terms.packet_max_bytes => None,
-            (Matching::InOrder, _) => Some((0, packet)),
+            (Matching::InOrder, _) => Some(0),
             (Matching::Numbered, None) => None,
-            (Matching::Numbered, Some((number, body))) => {
+            (Matching::Numbered, Some((number, _))) => {
                 let number = u32::from_le_bytes(*number);
-                self.sent.iter().position(|request| request.number == number).map(|at| (at, body))
+                self.sent.iter().position(|request| request.number == number)
             }
         };
-        match found.and_then(|(at, body)| self.sent.remove(at).map(|request| (request, body))) {
-            Some((request, body)) => {
+        match found.and_then(|at| self.sent.remove(at)) {
+            Some(request) => {
                 self.idle_since = now;
-                heard.push(Heard::Answer(request.ticket, body.to_vec()));
+                heard.push(Heard::Answer(request.ticket, packet.to_vec()));
             }
             // An answer to a question that nobody asked.
             None => self.dismiss(heard),

@@ -162,8 +162,11 @@ impl Trade for Remote {
         }
     }
 
-    fn answer(&mut self, desk: &mut Desk<Self>, (): &(), ticket: Group, body: &[u8]) -> Result<(), Group> {
-        let Some(reports) = remote_report::of_transaction(body, ticket.jobs.len()) else {
+    fn answer(&mut self, desk: &mut Desk<Self>, (): &(), ticket: Group, packet: &[u8]) -> Result<(), Group> {
+        let output = remote_worker::decode_answer(packet).ok().map(|(_, output)| output);
+        let Some(reports) =
+            output.and_then(|output| remote_report::of_transaction(output, ticket.jobs.len()))
+        else {
             return Err(ticket);
         };
         for (job, report) in ticket.jobs.iter().zip(reports) {

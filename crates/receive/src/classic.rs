@@ -44,7 +44,7 @@ fn serve(input: OwnedFd, output: OwnedFd, session: Session, door: &Door) -> io::
     runtime.block_on(async {
         let mut streams = StandardStreams::new(input, output)?;
         let (_never_closing, mut closing) = watch::channel(false);
-        Ok(driver::run(&mut streams, session, door, &Vec::new(), &mut closing).await)
+        Ok(driver::run(&mut streams, session, door, None, &mut closing).await)
     })
 }
 

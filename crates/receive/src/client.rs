@@ -1,6 +1,5 @@
 //! Who is at the other end, as far as we were told (contract 6.5, tcp-environ(5)).
 
-use crate::door::Variables;
 use std::net::SocketAddr;
 
 /// What is known about a client before it says anything.
@@ -45,23 +44,6 @@ impl Client {
             local: local.map_or_else(|| UNKNOWN.to_vec(), text),
             ..Self::default()
         }
-    }
-
-    /// What a queue program finds in its environment about a client of the listener; `None`: not set.
-    pub fn variables(remote: SocketAddr, local: Option<SocketAddr>, relay: Option<&[u8]>) -> Variables {
-        let ip = |address: SocketAddr| address.ip().to_canonical().to_string().into_bytes();
-        let port = |address: SocketAddr| address.port().to_string().into_bytes();
-        vec![
-            ("PROTO", Some(b"TCP".to_vec())),
-            ("TCPREMOTEIP", Some(ip(remote))),
-            ("TCPREMOTEPORT", Some(port(remote))),
-            ("TCPREMOTEHOST", None),
-            ("TCPREMOTEINFO", None),
-            ("TCPLOCALIP", local.map(ip)),
-            ("TCPLOCALPORT", local.map(port)),
-            ("TCPLOCALHOST", None),
-            ("RELAYCLIENT", relay.map(<[u8]>::to_vec)),
-        ]
     }
 }
 

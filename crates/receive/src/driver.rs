@@ -1,6 +1,6 @@
 //! Runs one session over a stream: reads, writes, the queue door and the clock around [`Session`].
 
-use crate::door::{Door, HandOff, Variables};
+use crate::door::{Connection, Door, HandOff};
 use crate::limits::{DRAIN_BYTES, DRAIN_TIME};
 use crate::session::{Action, Ending, Session};
 use smtp::command::LINE_MAX_BYTES;
@@ -36,7 +36,7 @@ enum Stop {
 struct Driver<'d, S> {
     stream: &'d mut S,
     door: &'d Door,
-    variables: &'d Variables,
+    over: Option<&'d Connection>,
     closing: &'d mut watch::Receiver<bool>,
     /// The session ends by then, whatever it is doing.
     end: Instant,
@@ -49,13 +49,13 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut session: Session,
     door: &Door,
-    variables: &Variables,
+    over: Option<&Connection>,
     closing: &mut watch::Receiver<bool>,
 ) -> Outcome {
     let (timeout, limit) = (session.policy().timeout, session.policy().limits.session);
     let started = Instant::now();
     let end = started.checked_add(limit).unwrap_or(started);
-    let mut driver = Driver { stream, door, variables, closing, end, timeout };
+    let mut driver = Driver { stream, door, over, closing, end, timeout };
     let mut hand_off = None;
     let outcome = driver.run(&mut session, &mut hand_off).await;
     if let Some(hand_off) = hand_off {
@@ -73,7 +73,7 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
             let stopped = match action {
                 Action::Read => self.exchange(session, &mut input).await,
                 Action::OpenDoor => {
-                    *hand_off = self.door.open(self.variables).await.ok();
+                    *hand_off = self.door.open(self.over).await.ok();
                     session.door_opened(hand_off.is_some());
                     Ok(())
                 }

@@ -5,7 +5,7 @@
 
 use crate::client::Client;
 use crate::configuration::{Configuration, Form};
-use crate::door::Door;
+use crate::door::{Connection, Door};
 use crate::log;
 use crate::places::{Place, Places};
 use crate::policy::Policy;
@@ -130,13 +130,13 @@ impl Server {
         let _ = stream.set_nodelay(true);
         let local = stream.local_addr().ok();
         let now = self.current();
-        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip())).then_some(&b""[..]);
+        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
         let mut client = Client::from_addresses(remote, local);
-        client.relay = relay.map(<[u8]>::to_vec);
-        let variables = Client::variables(remote, local, relay);
+        client.relay = relay.then(Vec::new);
+        let over = Connection { remote, local, relay };
         let session = Session::new(now.policy, client);
         let mut closing = self.closing.clone();
-        let _ = driver::run(&mut stream, session, &self.door, &variables, &mut closing).await;
+        let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut closing).await;
         drop(place);
     }
 

@@ -54,7 +54,8 @@ mod tests {
             hosts: lines.iter().map(|line| line.as_bytes().to_vec()).collect(),
             more: None,
         };
-        let table: &[(&[&str], Option<&[u8]>, bool)] = &[
+        type Case<'a> = (&'a [&'a str], Option<&'a [u8]>, bool);
+        let table: &[Case<'_>] = &[
             (&["rcpt.example"], Some(b"RCPT.example"), true),
             (&["rcpt.example"], Some(b"a.rcpt.example"), false),
             (&[".sub.example"], Some(b"a.b.sub.example"), true),

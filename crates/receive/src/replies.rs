@@ -47,9 +47,9 @@ pub const TOO_MANY_SESSIONS: Reply = reply("421", "4.7.0", "too many connections
 pub const CLOSING_DOWN: Reply = reply("421", "4.3.2", "service closing down, try again later (#4.3.2)");
 
 impl Reply {
-    /// True for a refusal: it counts as an error of the client.
-    pub fn is_refusal(self) -> bool {
-        self.code.starts_with('4') || self.code.starts_with('5')
+    /// True where the client did something wrong. What is to be tried again later is not its error.
+    pub fn is_error(self) -> bool {
+        self.code.starts_with('5')
     }
 
     /// The reply as it goes over the wire to a client that has not said EHLO.

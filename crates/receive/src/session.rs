@@ -179,7 +179,9 @@ impl Session {
             }
             Verdict::Refused(text) => {
                 self.replies.refusal(text);
-                self.count_error();
+                if text.first() == Some(&b'D') {
+                    self.count_error();
+                }
             }
         }
     }
@@ -259,10 +261,10 @@ impl Session {
         }
     }
 
-    /// Replies; a refusal counts as an error.
+    /// Replies, and counts errors.
     pub(crate) fn say(&mut self, reply: Reply) {
         self.replies.say(reply);
-        if reply.is_refusal() {
+        if reply.is_error() {
             self.count_error();
         }
     }

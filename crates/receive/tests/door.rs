@@ -1,4 +1,5 @@
 //! Sessions over a stream, against a scripted queue service and scripted queue programs.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test may.
 
 use contracts::queue_service::{Chunk, REPLY_HEAD_BYTES, Reply, decode_chunk_head};
 use receive::client::Client;
@@ -30,7 +31,7 @@ fn session(home: &Path, door: Arc<Door>) -> (DuplexStream, tokio::task::JoinHand
     let session = Session::new(Arc::new(policy), Client::from_environment(|_| None));
     let (client, mut server) = duplex(4096);
     let (_never, mut closing) = watch::channel(false);
-    let run = async move { driver::run(&mut server, session, &door, &Vec::new(), &mut closing).await };
+    let run = async move { driver::run(&mut server, session, &door, None, &mut closing).await };
     (client, tokio::spawn(run))
 }
 

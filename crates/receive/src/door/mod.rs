@@ -14,6 +14,7 @@ use crate::verdict::Verdict;
 use contracts::queue_exit::QueueExit;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -24,8 +25,35 @@ const DECISION_TIME: Duration = Duration::from_secs(600);
 /// Idle connections to the queue service that are kept.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
-/// Variables that a queue program finds in its environment, beyond ours.
-pub type Variables = Vec<(&'static str, Option<Vec<u8>>)>;
+/// The connection that a message comes over, where the environment does not tell a queue program about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// The client.
+    pub remote: SocketAddr,
+    /// Our end.
+    pub local: Option<SocketAddr>,
+    /// The client may send to anybody.
+    pub relay: bool,
+}
+
+impl Connection {
+    /// The variables of tcp-environ(5), and RELAYCLIENT. `None`: not to be set.
+    fn variables(&self) -> [(&'static str, Option<String>); 9] {
+        let ip = |address: SocketAddr| address.ip().to_canonical().to_string();
+        let port = |address: SocketAddr| address.port().to_string();
+        [
+            ("PROTO", Some("TCP".to_owned())),
+            ("TCPREMOTEIP", Some(ip(self.remote))),
+            ("TCPREMOTEPORT", Some(port(self.remote))),
+            ("TCPREMOTEHOST", None),
+            ("TCPREMOTEINFO", None),
+            ("TCPLOCALIP", self.local.map(ip)),
+            ("TCPLOCALPORT", self.local.map(port)),
+            ("TCPLOCALHOST", None),
+            ("RELAYCLIENT", self.relay.then(String::new)),
+        ]
+    }
+}
 
 /// Where hand-offs begin.
 #[derive(Debug)]
@@ -56,13 +84,14 @@ impl Door {
         Self { home: home.to_owned(), program, idle: Mutex::new(Vec::new()) }
     }
 
-    /// Begins a hand-off. Fails only where not even a process can be started.
-    pub async fn open(&self, variables: &Variables) -> io::Result<HandOff<'_>> {
+    /// Begins a hand-off of a message that comes `over` a connection; without one, the environment is as it should
+    /// be. Fails only where not even a process can be started.
+    pub async fn open(&self, over: Option<&Connection>) -> io::Result<HandOff<'_>> {
         let way = match &self.program {
-            Some(program) => self.start(program, variables)?,
+            Some(program) => self.start(program, over)?,
             None => match self.connection().await {
                 Ok(connection) => Way::Service(connection),
-                Err(_) => self.start("bin/qmail-queue".as_ref(), variables)?,
+                Err(_) => self.start("bin/qmail-queue".as_ref(), over)?,
             },
         };
         Ok(HandOff { door: self, way })
@@ -78,8 +107,8 @@ impl Door {
         service::Connection::open(&self.home).await
     }
 
-    fn start(&self, program: &std::ffi::OsStr, variables: &Variables) -> io::Result<Way> {
-        match program::start(&self.home, program, variables) {
+    fn start(&self, program: &std::ffi::OsStr, over: Option<&Connection>) -> io::Result<Way> {
+        match program::start(&self.home, program, over) {
             Ok(program) => Ok(Way::Program(program)),
             Err(program::StartError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
             Err(program::StartError::NoProcess(error)) => Err(error),
@@ -131,5 +160,27 @@ impl HandOff<'_> {
         if let Way::Program(program) = self.way {
             program.abandon();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_learns_who_sent_the_message_and_nothing_stale() {
+        let over = |relay| Connection {
+            remote: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
+            local: Some("192.0.2.1:25".parse().unwrap()),
+            relay,
+        };
+        let value = |over: Connection, name: &str| {
+            over.variables().into_iter().find(|(variable, _)| *variable == name).unwrap().1
+        };
+        assert_eq!(value(over(false), "TCPREMOTEIP").as_deref(), Some("192.0.2.7"));
+        assert_eq!(value(over(false), "TCPLOCALPORT").as_deref(), Some("25"));
+        assert_eq!(value(over(false), "TCPREMOTEHOST"), None);
+        assert_eq!(value(over(false), "RELAYCLIENT"), None);
+        assert_eq!(value(over(true), "RELAYCLIENT").as_deref(), Some(""));
     }
 }

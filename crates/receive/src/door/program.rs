@@ -1,6 +1,6 @@
 //! A program in qmail-queue's place: descriptor 0 is the message, 1 the envelope, 4 and 6 take a custom text.
 
-use super::Variables;
+use super::Connection;
 use crate::verdict::Verdict;
 use contracts::queue_exit::{CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, WAIT_FAILED_TEXT};
 use nix::errno::Errno;
@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
@@ -46,7 +46,7 @@ pub struct Program {
 }
 
 /// Starts `program`, which is not searched for: a relative name is relative to `home`.
-pub fn start(home: &Path, program: &OsStr, variables: &Variables) -> Result<Program, StartError> {
+pub fn start(home: &Path, program: &OsStr, over: Option<&Connection>) -> Result<Program, StartError> {
     if program.is_empty() {
         return Err(StartError::NotExecutable);
     }
@@ -58,9 +58,9 @@ pub fn start(home: &Path, program: &OsStr, variables: &Variables) -> Result<Prog
     let command = spawn.command();
     command.arg0(program).current_dir(home);
     command.stdin(OwnedFd::from(message_end)).stdout(OwnedFd::from(envelope_end)).stderr(Stdio::inherit());
-    for (name, value) in variables {
+    for (name, value) in over.iter().flat_map(|over| over.variables()) {
         match value {
-            Some(value) => command.env(name, OsString::from_vec(value.clone())),
+            Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }

@@ -6,8 +6,14 @@ use contracts::queue_service::{CHUNK_MAX_BYTES, REPLY_HEAD_BYTES, Reply, TEXT_MA
 use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+
+/// How often, and how long apart, a crowded service is tried before `bin/qmail-queue` is run instead.
+const CROWDED_TRIES: u32 = 50;
+/// See [`CROWDED_TRIES`].
+const CROWDED_PAUSE: Duration = Duration::from_millis(20);
 
 /// One connection, which carries one hand-off after the other.
 #[derive(Debug)]
@@ -21,7 +27,18 @@ pub struct Connection {
 impl Connection {
     /// Connects to the service of the installation at `home`.
     pub async fn open(home: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(home.join("run/queue")).await?;
+        let path = home.join("run/queue");
+        let mut tries = 0u32;
+        let stream = loop {
+            match UnixStream::connect(&path).await {
+                // The service is there, but more clients than its listen queue holds came at once.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < CROWDED_TRIES => {
+                    tries = tries.saturating_add(1);
+                    tokio::time::sleep(CROWDED_PAUSE).await;
+                }
+                other => break other?,
+            }
+        };
         Ok(Self { stream, begun: false, failed: false })
     }
 

@@ -84,7 +84,12 @@ pub fn run(setting: Setting) -> io::Result<()> {
         terminating: false,
     };
     supervisor.open_doors()?;
-    supervisor.serve(&signals)
+    let served = supervisor.serve(&signals);
+    if supervisor.door.take().is_some() {
+        // Nobody answers there any more; programs that find no socket run qmail-queue themselves.
+        let _ = std::fs::remove_file(supervisor.setting.home.join("run/queue"));
+    }
+    served
 }
 
 fn signals() -> io::Result<SignalFd> {
@@ -181,15 +186,21 @@ impl Supervisor {
             Ok(None) => true,
             Ok(Some(status)) => {
                 let what = format!("{}[{}] died ({})", member.name, member.child.id(), describe(status));
-                dead.push((member.unit, what));
+                dead.push((status.success(), member.unit, what));
                 false
             }
             Err(error) => {
-                dead.push((member.unit, format!("{} is lost ({})", member.name, strerror::of(&error))));
+                dead.push((
+                    false,
+                    member.unit,
+                    format!("{} is lost ({})", member.name, strerror::of(&error)),
+                ));
                 false
             }
         });
-        for (unit, what) in dead {
+        // Of those that died together, the one to tell about is the one that did not just follow another.
+        dead.sort_by_key(|(followed, _, _)| *followed);
+        for (_, unit, what) in dead {
             events.push((Event::Died(unit), what));
             events.extend(self.gone(unit));
         }

@@ -78,6 +78,7 @@ impl Configuration {
             bad_senders: lower_case(control.list("badmailfrom")?.unwrap_or_default()),
             databytes,
             extensions: extensions(&control, form, warn)?,
+            notes_refusals: form == Form::Listener,
             limits,
         };
         let relay_clients = relay_clients(&control, warn)?;

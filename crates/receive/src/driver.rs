@@ -2,6 +2,7 @@
 
 use crate::door::{Connection, Door, HandOff};
 use crate::limits::{DRAIN_BYTES, DRAIN_TIME};
+use crate::log;
 use crate::session::{Action, Ending, Session};
 use smtp::command::LINE_MAX_BYTES;
 use std::time::{Duration, SystemTime};
@@ -70,6 +71,9 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
         loop {
             let (used, action) = session.step(input.bytes(), seconds_now());
             input.consume(used);
+            for note in session.take_notes() {
+                self.log(&note);
+            }
             let stopped = match action {
                 Action::Read => self.exchange(session, &mut input).await,
                 Action::OpenDoor => {
@@ -177,6 +181,13 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
             }
         };
         let _ = tokio::time::timeout(DRAIN_TIME, swallow).await;
+    }
+
+    /// Says what happened, and to whom.
+    fn log(&self, note: &str) {
+        if let Some(over) = self.over {
+            log::line(&format!("{} {note}", over.remote.ip().to_canonical()));
+        }
     }
 
     fn deadline(&self) -> Instant {

@@ -35,6 +35,8 @@ pub struct Policy {
     pub databytes: u64,
     /// control/smtpextensions.
     pub extensions: Extensions,
+    /// Refusals are noted for the log.
+    pub notes_refusals: bool,
     /// The limits of a session.
     pub limits: Limits,
 }

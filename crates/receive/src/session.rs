@@ -20,6 +20,9 @@ use crate::verdict::Verdict;
 use smtp::command::{Command, Line, LineCutter, Verb};
 use std::sync::Arc;
 
+/// How much of a refused command is noted.
+const NOTED_BYTES: usize = 200;
+
 /// What the machine wants next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
@@ -81,6 +84,8 @@ pub struct Session {
     pub(crate) replies: Replies,
     lines: LineCutter,
     counts: Counts,
+    /// What was refused since the owner asked last, in words for the log.
+    notes: Vec<String>,
     /// Seconds since 1970, as of the last call.
     pub(crate) now: u64,
 }
@@ -98,6 +103,7 @@ impl Session {
             replies,
             lines: LineCutter::default(),
             counts: Counts::default(),
+            notes: Vec::new(),
             now: 0,
         }
     }
@@ -123,7 +129,7 @@ impl Session {
                     let (line, taken) = self.lines.cut(rest);
                     used = used.saturating_add(taken);
                     match line {
-                        Line::Complete(line) => self.obey(Command::parse(line)),
+                        Line::Complete(line) => self.hear(line),
                         Line::TooLong => self.say(replies::LINE_TOO_LONG),
                         Line::Incomplete if taken > 0 => {}
                         Line::Incomplete => return (used, Action::Read),
@@ -171,6 +177,7 @@ impl Session {
     pub fn decided(&mut self, verdict: &Verdict, now: u64) {
         self.now = now;
         self.state = State::Greeted;
+        let before = self.replies.pending().len();
         match verdict {
             Verdict::Queued { qp } => {
                 self.counts = Counts::default();
@@ -184,6 +191,7 @@ impl Session {
                 }
             }
         }
+        self.note(b"message", before);
     }
 
     /// The client was silent, or deaf, for too long.
@@ -216,6 +224,27 @@ impl Session {
         &self.policy
     }
 
+    /// What was refused since the last call: for the log. Empty unless the policy asks for it.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn hear(&mut self, line: &[u8]) {
+        let before = self.replies.pending().len();
+        self.obey(Command::parse(line));
+        self.note(line, before);
+    }
+
+    /// Notes a refusal among the replies after the first `before` bytes.
+    fn note(&mut self, what: &[u8], before: usize) {
+        let reply = self.replies.pending().get(before..).unwrap_or_default().trim_ascii_end();
+        if self.policy.notes_refusals && matches!(reply.first(), Some(b'4' | b'5')) {
+            let what = what.get(..NOTED_BYTES).unwrap_or(what).trim_ascii_end();
+            let said = String::from_utf8_lossy(reply).replace("\r\n", "; ").replace(char::is_control, "?");
+            self.notes.push(format!("refused \"{}\": {said}", what.escape_ascii()));
+        }
+    }
+
     fn obey(&mut self, command: Command<'_>) {
         let Ok(argument) = command.argument else {
             return self.say(replies::FORBIDDEN_BYTE);
@@ -244,6 +273,13 @@ impl Session {
     }
 
     fn progress(&mut self, progress: Progress) -> Action {
+        let before = self.replies.pending().len();
+        let action = self.follow(progress);
+        self.note(b"message", before);
+        action
+    }
+
+    fn follow(&mut self, progress: Progress) -> Action {
         match progress {
             Progress::More => Action::Read,
             Progress::Forward => Action::Forward,

@@ -20,6 +20,7 @@ fn policy() -> Policy {
         bad_senders: [b"bad@x.example".to_vec(), b"@evil.example".to_vec()].into(),
         databytes: 0,
         extensions: Extensions::Classic,
+        notes_refusals: false,
         limits: Limits::default(),
     }
 }
@@ -287,6 +288,21 @@ fn enough_is_enough() {
     let idle = replies(policy(), client(), &"NOOP\r\n".repeat(2000));
     assert!(idle.ends_with("250 ok\n421 too many commands (#4.7.0)\n"));
     assert_eq!(idle.lines().count(), 1001);
+}
+
+#[test]
+fn refusals_are_noted_where_the_log_wants_them() {
+    let mut desk = Desk::new(Policy { notes_refusals: true, ..policy() }, client());
+    desk.verdict = Verdict::refused("Zno room (#4.3.1)");
+    desk.feed([OPENED, "x\r\n.\r\nRCPT TO:<\x07@y>\r\nNOOP\r\n"].concat().as_bytes(), &[]);
+    assert_eq!(
+        desk.session.take_notes(),
+        [
+            "refused \"message\": 451 no room (#4.3.1)",
+            "refused \"RCPT TO:<\\x07@y>\": 503 MAIL first (#5.5.1)"
+        ]
+    );
+    assert_eq!(desk.session.take_notes(), [""; 0]);
 }
 
 #[test]

@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// How long the door may take over a complete message. Afterwards the client is told to try again.
-const DECISION_TIME: Duration = Duration::from_secs(600);
+/// How long the door may take over a complete message. Longer than clients wait for the answer (RFC 5321
+/// §4.5.3.2.6: ten minutes): were we to give up first, the message could still get in, and come again.
+const DECISION_TIME: Duration = Duration::from_secs(1200);
 
 /// Idle connections to the queue service that are kept.
 const IDLE_CONNECTIONS_MAX: usize = 64;

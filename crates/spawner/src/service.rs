@@ -54,12 +54,15 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
     let mut desk = Desk::new(setting.workers_max);
+    let mut buffer = Vec::new();
     let mut result = Ok(());
     desk.output.push(&[SPAWN_SLOTS]);
     while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
         let ready = wait(trade, &desk, commands.as_ref(), &reports).map_err(ServiceError::Poll)?;
         let now = Instant::now();
-        let mut buffer = vec![0; desk.pool.buffer_bytes()];
+        if buffer.len() < desk.pool.buffer_bytes() {
+            buffer.resize(desk.pool.buffer_bytes(), 0);
+        }
         for ready in ready {
             match ready {
                 Ready::Reports => desk.output.write_to(&mut reports),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use smtp::outgoing::Outgoing;
+use smtp::reply::ReplyParser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -20,10 +21,13 @@ use crate::session::{Envelope, Session, Step};
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A transaction may take this many reply limits, and the time of its bytes at [`SLOWEST_BYTES_PER_SECOND`].
-const REPLIES_PER_TRANSACTION: u32 = 12;
+const REPLIES_PER_TRANSACTION: u32 = 6;
 
 /// A server that reads more slowly than this is given up.
 const SLOWEST_BYTES_PER_SECOND: u64 = 128;
+
+/// How long a server that has stopped reading may take to say why.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Bytes read at a time; replies are short.
 const READ_BYTES: usize = 4096;
@@ -35,6 +39,21 @@ pub enum Unconnected {
     TimedOut,
     /// Refused, unreachable, no route.
     Refused,
+    /// It has as many connections as it may have, and none became free in time.
+    Crowded,
+    /// This host has no descriptor or memory for a socket: another address would fare no better.
+    NoResources,
+}
+
+impl Unconnected {
+    fn of(error: &io::Error) -> Self {
+        use nix::errno::Errno::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+        match error.raw_os_error().map(nix::errno::Errno::from_raw) {
+            Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => Self::NoResources,
+            _ if error.kind() == io::ErrorKind::TimedOut => Self::TimedOut,
+            _ => Self::Refused,
+        }
+    }
 }
 
 /// An open connection with its session.
@@ -57,8 +76,7 @@ impl Connection {
     ) -> Result<Self, Unconnected> {
         let stream = match timeout(connect_limit, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => return Err(Unconnected::TimedOut),
-            Ok(Err(_)) => return Err(Unconnected::Refused),
+            Ok(Err(error)) => return Err(Unconnected::of(&error)),
             Err(_) => return Err(Unconnected::TimedOut),
         };
         // Commands are small and each is waited for.
@@ -181,7 +199,7 @@ impl Connection {
                     Err(_) => return self.session.abandon_body(),
                 }
                 if !self.write(&out, end).await {
-                    return self.session.lose();
+                    return self.give_up_message().await;
                 }
                 tokio::task::yield_now().await; // A long message must not keep the others waiting.
             }
@@ -192,6 +210,20 @@ impl Connection {
         if !self.write(&out, end).await {
             self.session.lose();
         }
+    }
+}
+
+impl Connection {
+    /// The server stopped reading in the middle of a message, perhaps after saying why.
+    async fn give_up_message(&mut self) {
+        let (mut parser, mut bytes) = (ReplyParser::default(), [0; READ_BYTES]);
+        if let Ok(Ok(count)) = timeout(LAST_WORDS_LIMIT, self.stream.read(&mut bytes)).await
+            && let Some(reply) = parser.take(&mut bytes.get(..count).unwrap_or_default())
+            && reply.code.is_some_and(|code| code >= 400)
+        {
+            return self.session.refuse_body(reply);
+        }
+        self.session.lose();
     }
 }
 

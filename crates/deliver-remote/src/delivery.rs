@@ -110,20 +110,30 @@ impl Deliverer {
             size_bytes: message.size_bytes,
             eight_bit: message.eight_bit,
         };
-        let mut last = None;
+        let patience =
+            settings.reply_limit.saturating_mul(2).saturating_add(settings.connect_limit.saturating_mul(5));
+        let (begin, mut last) = (Instant::now(), None);
         for target in targets {
-            if let Some(outcome) = self.try_address(target, &settings, &envelope, &message, leftover).await {
-                let is_final = !outcome.permits_another_address();
-                last = Some((target.ip(), outcome));
-                if is_final {
-                    break;
+            match self.try_address(target, &settings, &envelope, &message, leftover).await {
+                Ok(outcome) => {
+                    let is_final = !outcome.permits_another_address();
+                    last = Some((target.ip(), outcome));
+                    if is_final {
+                        break;
+                    }
                 }
+                Err(Unconnected::NoResources) if last.is_none() => return Err(text::NO_RESOURCES.to_vec()),
+                Err(_) => {}
+            }
+            // Many addresses, each of them slow, must not hold a slot for days (D65).
+            if begin.elapsed() > patience {
+                break;
             }
         }
         last.ok_or_else(|| text::NO_CONNECTION.to_vec())
     }
 
-    /// One address: over a connection that is there, else over a new one. `None`: no connection.
+    /// One address: over a connection that is there, else over a new one.
     async fn try_address(
         &self,
         target: SocketAddr,
@@ -131,9 +141,12 @@ impl Deliverer {
         envelope: &Envelope,
         message: &MessageSource,
         leftover: &mut Vec<Box<Connection>>,
-    ) -> Option<Outcome> {
+    ) -> Result<Outcome, Unconnected> {
         let turn = match &self.pool {
-            Some(pool) => pool.turn(target, settings.connections_per_address, settings.connect_limit).await?,
+            Some(pool) => pool
+                .turn(target, settings.connections_per_address, settings.connect_limit)
+                .await
+                .ok_or(Unconnected::Crowded)?,
             None => Turn::New(Place::uncounted(target)),
         };
         let place = match turn {
@@ -142,7 +155,7 @@ impl Deliverer {
                 let outcome = connection.transact(envelope, message).await;
                 if !is_stale(&outcome) {
                     self.put_away(connection, place, leftover);
-                    return Some(outcome);
+                    return Ok(outcome);
                 }
                 leftover.push(connection);
                 place
@@ -151,20 +164,20 @@ impl Deliverer {
         let mut connection = self.connect(target, settings).await?;
         let outcome = connection.transact(envelope, message).await;
         self.put_away(connection, place, leftover);
-        Some(outcome)
+        Ok(outcome)
     }
 
-    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Option<Box<Connection>> {
+    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Result<Box<Connection>, Unconnected> {
         let standing = self.tcpto.standing(target.ip(), unix_seconds());
         if standing == Standing::Avoid {
-            return None;
+            return Err(Unconnected::TimedOut);
         }
         let opened =
             Connection::open(target, &settings.helo_host, settings.connect_limit, settings.reply_limit).await;
         let attempt =
             if matches!(opened, Err(Unconnected::TimedOut)) { Attempt::TimedOut } else { Attempt::Answered };
         self.tcpto.note(target.ip(), attempt, standing, unix_seconds());
-        opened.ok().map(Box::new)
+        opened.map(Box::new)
     }
 
     fn put_away(&self, connection: Box<Connection>, place: Place, leftover: &mut Vec<Box<Connection>>) {

@@ -184,6 +184,16 @@ impl Session {
         }
     }
 
+    /// The server refused the message before its end, and has stopped reading.
+    pub fn refuse_body(&mut self, reply: Reply) {
+        self.broken = true;
+        self.lost = true;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.body = Body::NotYet;
+            transaction.verdict = Some(Verdict::MessageFailed(reply));
+        }
+    }
+
     /// The final dot is about to be written: from here on the server may have the message.
     pub fn body_sent(&mut self) {
         if let Some(transaction) = &mut self.transaction {

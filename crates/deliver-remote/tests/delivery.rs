@@ -304,3 +304,40 @@ async fn a_long_message_arrives_whole() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_server_that_refuses_a_long_message_on_the_way_is_believed() {
+    local(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let home = Home::new(listener.local_addr().unwrap(), &[]);
+        tokio::task::spawn_local(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (reader, mut writer) = stream.into_split();
+            let mut lines = BufReader::new(reader).lines();
+            let mut line = String::new();
+            loop {
+                let answer = format!("{}\r\n", kind(0, &line).unwrap());
+                writer.write_all(answer.as_bytes()).await.unwrap();
+                if line == "DATA" {
+                    // Says so, and reads no further.
+                    writer.write_all(b"552 too big\r\n").await.unwrap();
+                    writer.shutdown().await.unwrap();
+                    return;
+                }
+                line = lines.next_line().await.unwrap().unwrap();
+            }
+        });
+        let text = "x".repeat(99).as_bytes().to_vec().repeat(200_000);
+        let transaction =
+            Transaction { host: b"d".to_vec(), sender: b"".to_vec(), recipients: vec![b"a@d".to_vec()] };
+        let delivered = home.deliverer().deliver(&transaction, message(&text)).await;
+        let output = String::from_utf8(delivered.output).unwrap();
+        // The reset may overtake the words; then nobody knows, and it is a deferral.
+        assert!(
+            output == "r\0D127.0.0.1 failed after I sent the message.\nRemote host said: 552 too big\n\0"
+                || output == "r\0ZConnected to 127.0.0.1 but connection died. (#4.4.2)\n\0",
+            "{output}"
+        );
+    })
+    .await;
+}

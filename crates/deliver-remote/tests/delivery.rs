@@ -341,3 +341,62 @@ async fn a_server_that_refuses_a_long_message_on_the_way_is_believed() {
     })
     .await;
 }
+
+/// A name server for which every name has these IPv4 addresses.
+async fn names(addresses: Vec<[u8; 4]>) -> Servers {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let at = socket.local_addr().unwrap();
+    tokio::task::spawn_local(async move {
+        let mut question = [0; 512];
+        while let Ok((_, client)) = socket.recv_from(&mut question).await {
+            let end = 12 + question[12..].iter().position(|byte| *byte == 0).unwrap() + 5;
+            let wants_a = question[end - 4..end - 2] == [0, 1];
+            let answers = if wants_a { addresses.as_slice() } else { &[] };
+            let mut reply = question[..2].to_vec();
+            reply.extend([0x81, 0x80, 0, 1, 0, answers.len() as u8, 0, 0, 0, 0]);
+            reply.extend_from_slice(&question[12..end]);
+            for address in answers {
+                reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+                reply.extend(address);
+            }
+            let _ = socket.send_to(&reply, client).await;
+        }
+    });
+    Servers::At(at)
+}
+
+#[tokio::test]
+async fn the_next_address_gets_the_message_when_the_first_cannot_take_it() {
+    for trouble in ["554 at greeting", "close at greeting", "421 at MAIL", "close at DATA", "nobody there"] {
+        local(async move {
+            // The good server is at 127.0.0.2, the bad one, if any, at the same port of 127.0.0.1.
+            let good = server_at("127.0.0.2:0", Rc::new(kind)).await;
+            let port = good.address.port();
+            let bad: Script = Rc::new(move |number, line| match (trouble, line) {
+                ("554 at greeting", "") => Some("554 no".into()),
+                ("close at greeting", "") => None,
+                ("421 at MAIL", line) if line.starts_with("MAIL") => Some("421 going down".into()),
+                ("close at DATA", "DATA") => None,
+                _ => kind(number, line),
+            });
+            if trouble != "nobody there" {
+                let address = format!("127.0.0.1:{port}");
+                let Ok(probe) = TcpListener::bind(&address).await else {
+                    eprintln!("skipped: somebody else has {address}");
+                    return;
+                };
+                drop(probe);
+                server_at(&address, bad).await;
+            }
+            let home = Home::new(good.address, &[("smtproutes", &format!(":hub.test:{port}\n"))]);
+            let servers = names(vec![[127, 0, 0, 1], [127, 0, 0, 2]]).await;
+            // The order of equals is random: a few deliveries meet both.
+            for _ in 0..6 {
+                let deliverer = Deliverer::asking(home.0.path(), Some(Pool::new()), servers);
+                let want = "r\0K127.0.0.2 accepted message.\nRemote host said: 250 ok\n\0";
+                assert_eq!(deliver(&deliverer, &["a@dest.test"]).await, want, "{trouble}");
+            }
+        })
+        .await;
+    }
+}

@@ -4,6 +4,8 @@ use crate::door::{Connection, Door, HandOff};
 use crate::limits::{DRAIN_BYTES, DRAIN_TIME};
 use crate::log;
 use crate::session::{Action, Ending, Session};
+use crate::verdict::Verdict;
+use contracts::queue_exit::LOCAL_ERROR_TEXT;
 use smtp::command::LINE_MAX_BYTES;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -41,6 +43,8 @@ struct Driver<'d, S> {
     closing: &'d mut watch::Receiver<bool>,
     /// The session ends by then, whatever it is doing.
     end: Instant,
+    /// What is awaited now must be there by then: the whole next command, or more of a message.
+    deadline: Instant,
     timeout: Duration,
 }
 
@@ -56,7 +60,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let (timeout, limit) = (session.policy().timeout, session.policy().limits.session);
     let started = Instant::now();
     let end = started.checked_add(limit).unwrap_or(started);
-    let mut driver = Driver { stream, door, over, closing, end, timeout };
+    let mut driver = Driver { stream, door, over, closing, end, deadline: end, timeout };
     let mut hand_off = None;
     let outcome = driver.run(&mut session, &mut hand_off).await;
     if let Some(hand_off) = hand_off {
@@ -68,9 +72,13 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
     async fn run(&mut self, session: &mut Session, hand_off: &mut Option<HandOff<'d>>) -> Outcome {
         let mut input = Input::default();
+        self.progressed();
         loop {
             let (used, action) = session.step(input.bytes(), seconds_now());
             input.consume(used);
+            if used > 0 {
+                self.progressed();
+            }
             for note in session.take_notes() {
                 self.log(&note);
             }
@@ -90,10 +98,11 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
                 }
                 Action::Finish => {
                     let sent = self.send(session).await;
-                    if sent.is_ok()
-                        && let Some(hand_off) = hand_off.take()
-                    {
-                        let verdict = hand_off.finish(session.message(), session.envelope()).await;
+                    if sent.is_ok() {
+                        let verdict = match hand_off.take() {
+                            Some(hand_off) => hand_off.finish(session.message(), session.envelope()).await,
+                            None => Verdict::refused(LOCAL_ERROR_TEXT),
+                        };
                         session.decided(&verdict, seconds_now());
                     }
                     sent
@@ -112,6 +121,10 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
                     return if ending == Ending::Quit { Outcome::Quit } else { Outcome::Broken };
                 }
             };
+            if action != Action::Read {
+                // The door's time is not the client's.
+                self.progressed();
+            }
             match stopped {
                 Ok(()) => {}
                 Err(Stop::Lost) => return Outcome::Broken,
@@ -127,9 +140,8 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
         if *self.closing.borrow() && session.is_between_transactions() {
             return Err(Stop::ClosingDown);
         }
-        let deadline = self.deadline();
         let room = input.room();
-        let read = timeout_at(deadline, self.stream.read(room));
+        let read = timeout_at(self.deadline, self.stream.read(room));
         let read = if session.is_between_transactions() {
             tokio::select! {
                 biased;
@@ -190,9 +202,11 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
         }
     }
 
-    fn deadline(&self) -> Instant {
+    /// Something whole arrived: the client has its full time for the next thing. Bytes of an unfinished command line
+    /// do not count, or a client could hold a session with one byte now and then.
+    fn progressed(&mut self) {
         let now = Instant::now();
-        now.checked_add(self.timeout).unwrap_or(self.end).min(self.end)
+        self.deadline = now.checked_add(self.timeout).unwrap_or(self.end).min(self.end);
     }
 }
 

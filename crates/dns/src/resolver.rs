@@ -24,6 +24,9 @@ pub const LONGEST_POSITIVE_TTL: Duration = Duration::from_secs(24 * 3600);
 /// However long a zone says, an absent name is asked for again after this.
 pub const LONGEST_NEGATIVE_TTL: Duration = Duration::from_secs(300);
 
+/// How long the second address family may take after the first has given addresses.
+pub const SECOND_FAMILY_LIMIT: Duration = Duration::from_secs(1);
+
 /// The variable that names another server (`ip:port`) for a rootless installation and its tests.
 pub const SERVER_VARIABLE: &str = "QUAIL_DNS_SERVER";
 
@@ -147,7 +150,15 @@ impl Resolver {
             RData::AAAA(address) => Some(IpAddr::V6(address.0)),
             _ => None,
         });
-        let (four, six) = tokio::join!(four, six);
+        let (mut four, mut six) = (std::pin::pin!(four), std::pin::pin!(six));
+        // IPv4 first, whoever answers first.
+        let (four, six) = tokio::select! {
+            four = &mut four => {
+                let six = second_family(&four, six).await;
+                (four, six)
+            }
+            six = &mut six => (second_family(&six, four).await, six),
+        };
         mail_hosts::join_families(four, six)
     }
 
@@ -178,6 +189,20 @@ impl Resolver {
             }
             Err(error) => classify(&error),
         }
+    }
+}
+
+/// The answer for the second family. Some servers never answer for a family they do not know; with addresses of the
+/// other in hand that is not waited for.
+async fn second_family(
+    first: &Lookup<Vec<IpAddr>>,
+    second: impl Future<Output = Lookup<Vec<IpAddr>>>,
+) -> Lookup<Vec<IpAddr>> {
+    match first {
+        Lookup::Found(_) => {
+            tokio::time::timeout(SECOND_FAMILY_LIMIT, second).await.unwrap_or(Lookup::Unavailable)
+        }
+        _ => second.await,
     }
 }
 

@@ -1,0 +1,174 @@
+//! qmail-send as its peers see it: log lines, commands, files in the queue.
+
+mod world;
+
+use contracts::spawn::Command;
+use nix::sys::signal::Signal;
+use world::World;
+
+/// What becomes of a delivery is written in the recipient's local part.
+fn by_name(command: &Command) -> Option<&'static [u8]> {
+    Some(match command.recipient.as_slice() {
+        name if name.starts_with(b"soft") => b"Zlater\n",
+        name if name.starts_with(b"hard") => b"Dnever\n",
+        name if name.starts_with(b"odd") => b"?what\n",
+        name if name.starts_with(b"silent") => return None,
+        _ => b"Kdone\n",
+    })
+}
+
+#[test]
+fn one_message_to_one_recipient_leaves_nothing_behind() {
+    let mut world = World::new();
+    world.start(by_name);
+    world.wait_for("status: local 0/10", 1);
+    let id = world.inject("s@x", &["joe@here.example"]);
+    world.wait_for("end msg", 1);
+    assert_eq!(world.stop(), Some(0));
+    assert_eq!(
+        world.log,
+        [
+            "status: local 0/10 remote 0/20".to_owned(),
+            format!("new msg {id}"),
+            format!("info msg {id}: bytes 21 from <s@x> qp 8 uid 7"),
+            format!("starting delivery 1: msg {id} to local joe@here.example"),
+            "status: local 1/10 remote 0/20".to_owned(),
+            "delivery 1: success: done/".to_owned(),
+            "status: local 0/10 remote 0/20".to_owned(),
+            format!("end msg {id}"),
+            "status: exiting".to_owned(),
+        ]
+    );
+    assert!(world.files().is_empty(), "{:?}", world.files());
+}
+
+#[test]
+fn a_deferred_message_is_kept_as_the_original_keeps_it_and_alrm_makes_it_due() {
+    let mut world = World::new();
+    world.start(by_name);
+    let id = world.inject("s@x", &["soft@far.example"]);
+    world.wait_for("delivery 1: deferral: later/", 1);
+    // It waits from the moment at which S5 is complete.
+    world.wait_until_gone(&format!("todo/{id}"));
+    world.inject("s@x", &["poke@here.example"]);
+    world.wait_for("end msg", 1);
+    world.signal(Signal::SIGALRM);
+    world.wait_for("delivery 3: deferral: later/", 1);
+    assert_eq!(world.stop(), Some(0));
+    let (files, hash) = (world.files(), id % world::SPLIT);
+    assert_eq!(files[&format!("info/{hash}/{id}")], b"Fs@x\0");
+    assert_eq!(files[&format!("remote/{hash}/{id}")], b"Tsoft@far.example\0");
+    assert_eq!(files.len(), 3, "{files:?}");
+}
+
+#[test]
+fn several_recipients_are_marked_and_the_failed_one_is_in_the_bounce_file() {
+    let mut world = World::new();
+    world.control("concurrencyremote", "1\n");
+    world.start(by_name);
+    let id = world.inject("s@x", &["ok@far.example", "hard@far.example", "soft@far.example"]);
+    world.wait_for("delivery 3:", 1);
+    assert_eq!(world.stop(), Some(0));
+    let (files, hash) = (world.files(), id % world::SPLIT);
+    assert_eq!(
+        files[&format!("remote/{hash}/{id}")],
+        b"Dok@far.example\0Dhard@far.example\0Tsoft@far.example\0"
+    );
+    assert_eq!(files[&format!("bounce/{id}")], b"<hard@far.example>:\nnever\n\n");
+}
+
+#[test]
+fn a_message_without_recipients_ends() {
+    let mut world = World::new();
+    world.start(by_name);
+    world.inject("s@x", &[]);
+    world.wait_for("end msg", 1);
+    assert_eq!(world.stop(), Some(0));
+    assert!(world.files().is_empty());
+}
+
+#[test]
+fn a_bare_nul_in_the_trigger_asks_for_a_scan() {
+    let mut world = World::new();
+    world.start(by_name);
+    world.wait_for("status:", 1);
+    for _ in 0..10 {
+        world.put("s@x", &["joe@here.example"]);
+    }
+    world.trigger(b"\0");
+    world.wait_for("end msg", 10);
+    assert_eq!(world.stop(), Some(0));
+    assert!(world.files().is_empty());
+}
+
+#[test]
+fn a_failure_is_bounced_by_the_queue_program() {
+    let mut world = World::new();
+    let out = world.home.path().join("bounced");
+    let program = world.home.path().join("qq");
+    let script = format!("#!/bin/sh\ncat >{0}.m; cat <&1 >{0}.e\nexit 0\n", out.display());
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world.start_with(by_name, &[120], &[("QMAILQUEUE", program.to_str().unwrap())]);
+    let id = world.inject("joe@here.example", &["hard@far.example"]);
+    world.wait_for("end msg", 1);
+    assert_eq!(world.stop(), Some(0));
+    assert!(world.log.iter().any(|line| line.starts_with(&format!("bounce msg {id} qp "))));
+    let bounce = std::fs::read_to_string(out.with_extension("m")).unwrap();
+    assert!(bounce.contains("\nFrom: MAILER-DAEMON@mx.example\nTo: joe@here.example\n"), "{bounce}");
+    assert!(bounce.contains("\n<hard@far.example>:\nnever\n\n--- Below this line"), "{bounce}");
+    assert!(bounce.ends_with("Return-Path: <joe@here.example>\nReceived: test\n\nbody\n"), "{bounce}");
+    assert_eq!(std::fs::read(out.with_extension("e")).unwrap(), b"F\0Tjoe@here.example\0\0");
+    assert!(world.files().is_empty(), "{:?}", world.files());
+}
+
+#[test]
+fn a_kill_in_the_middle_of_five_hundred_messages_loses_none() {
+    let mut world = World::new();
+    world.start(by_name);
+    for number in 0..500 {
+        let recipient = format!("u{number}@here.example");
+        world.inject("s@x", &[&recipient, "two@far.example"][..1 + number % 2]);
+    }
+    world.wait_for("end msg", 50);
+    world.kill();
+    let number = |name: &String| name.rsplit('/').next().unwrap().to_owned();
+    let alive = |name: &&String| name.starts_with("todo/") || name.starts_with("info/");
+    let left: std::collections::BTreeSet<_> = world.files().keys().filter(alive).map(number).collect();
+    world.start(by_name);
+    world.wait_for("end msg", left.len());
+    assert_eq!(world.stop(), Some(0));
+    // A message file alone is what the kill left of a finished message; the sweep takes it after 36 hours.
+    let files = world.files();
+    assert!(files.keys().all(|name| name.starts_with("mess/")), "{files:?}");
+}
+
+#[test]
+fn a_spawner_that_does_not_greet_stops_the_start() {
+    let mut world = World::new();
+    world.control("concurrencylocal", "3\n");
+    world.start_with(|_| None, &[], &[]);
+    assert_eq!(world.end(), Some(111));
+    assert_eq!(world.log, ["alert: cannot start: hath the daemon spawn no fire?"]);
+}
+
+#[test]
+fn concurrency_is_capped_by_the_greeting() {
+    let mut world = World::new();
+    world.start_with(by_name, &[5], &[]);
+    world.wait_for("status: local 0/5 remote 0/5", 1);
+    assert_eq!(world.stop(), Some(0));
+}
+
+#[test]
+fn a_slow_first_attempt_moves_to_s5_while_it_is_in_flight() {
+    let mut world = World::new();
+    world.start(by_name);
+    let id = world.inject("s@x", &["silent@far.example"]);
+    world.wait_for("starting delivery 1", 1);
+    world.wait_until_gone(&format!("todo/{id}"));
+    let hash = id % world::SPLIT;
+    let files = world.files();
+    assert_eq!(files[&format!("info/{hash}/{id}")], b"Fs@x\0");
+    assert_eq!(files[&format!("remote/{hash}/{id}")], b"Tsilent@far.example\0");
+}

@@ -8,14 +8,14 @@
 //! 4. [`author`], [`compose`]: what the message lacks is added
 //! 5. [`outlet`]: header, then the body as it comes, then the envelope, into the queue or to standard output
 //!
-//! [`program`] walks it. [`error`] says why it may end early. [`sendmail`] is another way to its beginning,
-//! [`forward`] one without a header. [`process`] is what all of them share as processes.
+//! [`program`] walks it. [`error`] says why it may end early. [`sendmail`] is another way to its beginning;
+//! [`dotqmail`] holds the programs that do without it, for lines of `.qmail` files. [`process`] is what all of them share as processes.
 
 pub mod author;
 pub mod compose;
+pub mod dotqmail;
 pub mod environment;
 pub mod error;
-pub mod forward;
 pub mod getopt;
 pub mod header;
 pub mod input;

@@ -28,6 +28,12 @@ impl Read for Unbuffered {
     }
 }
 
+/// Puts descriptor 0, which must be a file, to its beginning.
+pub fn rewind_input() -> std::io::Result<()> {
+    nix::unistd::lseek(std::io::stdin(), 0, nix::unistd::Whence::SeekSet)?;
+    Ok(())
+}
+
 /// Says something on standard error. If nobody hears it, the exit code still tells.
 pub fn say(text: &[u8]) {
     let _ = std::io::stderr().write_all(text);

@@ -1,48 +1,49 @@
 //! forward(1): a message from a .qmail line goes on to other addresses (contract 12).
 
+use super::Ending;
 use crate::environment::Environment;
-use os::strerror;
 use queue::door::Door;
 use std::io::Read;
 
-/// How it ended: the exit code, and what is said on standard error.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Ending {
-    /// 0, 100 or 111.
-    pub exit: u8,
-    /// With its newline.
-    pub text: Vec<u8>,
+/// `address ...`
+pub fn run(recipients: &[Vec<u8>], environment: &Environment, input: &mut dyn Read, door: &Door) -> Ending {
+    hand_over("forward", "NEWSENDER", recipients, environment, input, door)
 }
 
-/// Hands the message over with `DTLINE` before it and the sender that `NEWSENDER` names.
-pub fn run(recipients: &[Vec<u8>], environment: &Environment, input: &mut dyn Read, door: &Door) -> Ending {
-    let Some(sender) = environment.value("NEWSENDER") else { return fatal(100, b"NEWSENDER not set") };
-    let Some(delivered_to) = environment.value("DTLINE") else { return fatal(100, b"DTLINE not set") };
+/// Hands the message over with `DTLINE` before it, for `program`; `sender_variable` names the sender.
+pub(super) fn hand_over(
+    program: &str,
+    sender_variable: &str,
+    recipients: &[Vec<u8>],
+    environment: &Environment,
+    input: &mut dyn Read,
+    door: &Door,
+) -> Ending {
+    let Some(sender) = environment.value(sender_variable) else {
+        return Ending::fatal(program, 100, format!("{sender_variable} not set").as_bytes());
+    };
+    let Some(delivered_to) = environment.value("DTLINE") else {
+        return Ending::fatal(program, 100, b"DTLINE not set");
+    };
     let mut hand_off = match door.open() {
         Ok(hand_off) => hand_off,
-        Err(error) => return trouble("unable to fork: ", &error),
+        Err(error) => return Ending::trouble(program, "unable to fork", &error),
     };
     hand_off.write(delivered_to);
     // Dropping the hand-off takes the message back.
     if let Err(error) = std::io::copy(input, &mut hand_off) {
-        return trouble("unable to read message: ", &error);
+        return Ending::trouble(program, "unable to read message", &error);
     }
     hand_off.sender(sender);
     for recipient in recipients {
         hand_off.recipient(recipient);
     }
     match hand_off.finish() {
-        Ok(accepted) => Ending { exit: 0, text: format!("forward: qp {}\n", accepted.qp).into_bytes() },
-        Err(refused) => fatal(if refused.is_permanent() { 100 } else { 111 }, refused.text()),
+        Ok(accepted) => Ending::saying(0, format!("{program}: qp {}", accepted.qp).as_bytes()),
+        Err(refused) => {
+            Ending::fatal(program, if refused.is_permanent() { 100 } else { 111 }, refused.text())
+        }
     }
-}
-
-fn trouble(words: &str, error: &std::io::Error) -> Ending {
-    fatal(111, [words, strerror::of(error)].concat().as_bytes())
-}
-
-fn fatal(exit: u8, text: &[u8]) -> Ending {
-    Ending { exit, text: [b"forward: fatal: ", text, b"\n"].concat() }
 }
 
 #[cfg(test)]

@@ -120,8 +120,16 @@ impl Spawn {
     /// Starts it. `fds` says which of our descriptors the child sees under which number; signals that we block or
     /// ignore are back to normal in it.
     pub fn start(mut self, fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Child> {
+        // The standard descriptors become /dev/null in the child before `prepare` runs: what of ours is one of them
+        // is given from a copy.
+        let low = fds.iter().filter(|(ours, _)| ours.as_raw_fd() <= 2);
+        let copies = low
+            .map(|(ours, theirs)| Ok((ours.try_clone_to_owned()?, *theirs)))
+            .collect::<io::Result<Vec<(OwnedFd, RawFd)>>>()?;
+        let copied = copies.iter().map(|(ours, theirs)| (ours.as_raw_fd(), *theirs));
+        let high = fds.iter().filter(|(ours, _)| ours.as_raw_fd() > 2);
         let wanted: Vec<(RawFd, RawFd)> =
-            fds.iter().map(|(ours, theirs)| (ours.as_raw_fd(), *theirs)).collect();
+            high.map(|(ours, theirs)| (ours.as_raw_fd(), *theirs)).chain(copied).collect();
         let (identity, group) = (self.identity, self.group);
         let mut moved: Vec<(RawFd, RawFd)> = Vec::with_capacity(wanted.len());
         let prepare = move || {
@@ -224,6 +232,19 @@ mod tests {
         reader.read_to_string(&mut got).unwrap();
         assert_eq!(got, "hello");
         assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn our_own_standard_descriptors_can_be_given() {
+        let status = |number: RawFd| {
+            let mut spawn = Spawn::new("/bin/sh");
+            spawn.command().args(["-c", "[ \"$(readlink /proc/self/fd/5)\" = \"$WANTED\" ]"]);
+            let wanted = std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap();
+            spawn.command().env("WANTED", wanted);
+            let stderr = std::io::stderr();
+            spawn.start(&[(stderr.as_fd(), 5)]).unwrap().wait().unwrap()
+        };
+        assert!(status(2).success());
     }
 
     #[test]

@@ -235,7 +235,7 @@ pub const CATALOGUE: &[Setting] = &[
         "smtpsessionsperaddress",
         number(20, 1, 100_000, "sessions"),
         "qmail-smtpd --listen",
-        "How many SMTP sessions one client address may have open at once.",
+        "How many SMTP sessions one client (an IPv4 address or an IPv6 /64) may have open at once. Relay clients and this host itself are not limited by it.",
     ),
     file(
         "timeoutconnect",

@@ -117,24 +117,29 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
 impl Server {
     /// Begins a session, or says why not.
     fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
-        match self.places.take(remote.ip()) {
+        let now = self.current();
+        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
+        match self.places.take(remote.ip(), relay) {
             Some(place) => {
-                tokio::spawn(self.clone().converse(stream, remote, place));
+                let over = Connection { remote, local: stream.local_addr().ok(), relay };
+                tokio::spawn(self.clone().converse(stream, over, now.policy, place));
             }
             // One write to an empty socket buffer: it does not block, and if it fails nobody is there.
             None => drop(stream.try_write(&replies::TOO_MANY_SESSIONS.to_bytes())),
         }
     }
 
-    async fn converse(self: Arc<Self>, mut stream: TcpStream, remote: SocketAddr, place: Place) {
+    async fn converse(
+        self: Arc<Self>,
+        mut stream: TcpStream,
+        over: Connection,
+        policy: Arc<Policy>,
+        place: Place,
+    ) {
         let _ = stream.set_nodelay(true);
-        let local = stream.local_addr().ok();
-        let now = self.current();
-        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
-        let mut client = Client::from_addresses(remote, local);
-        client.relay = relay.then(Vec::new);
-        let over = Connection { remote, local, relay };
-        let session = Session::new(now.policy, client);
+        let mut client = Client::from_addresses(over.remote, over.local);
+        client.relay = over.relay.then(Vec::new);
+        let session = Session::new(policy, client);
         let mut closing = self.closing.clone();
         let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut closing).await;
         drop(place);

@@ -247,7 +247,7 @@ impl Session {
 
     fn obey(&mut self, command: Command<'_>) {
         let Ok(argument) = command.argument else {
-            return self.say(replies::FORBIDDEN_BYTE);
+            return self.say(replies::CONTROL_BYTE);
         };
         match command.verb {
             Verb::Mail => self.counts.transactions = self.counts.transactions.saturating_add(1),

@@ -182,9 +182,14 @@ fn a_relay_client_sends_anywhere_and_its_suffix_is_appended() {
 
 #[test]
 fn arguments_with_control_bytes_and_long_lines_are_refused() {
-    let forbidden = "501 NUL, CR or LF in argument (#5.5.4)\n";
-    for argument in ["MAIL FROM:<a\0b@x>", "MAIL FROM:<a@x>\rRCPT", "EHLO a\0b", "RCPT TO:<r@rcpt.example\0>"]
-    {
+    let forbidden = "501 control byte in argument (#5.5.4)\n";
+    for argument in [
+        "MAIL FROM:<a\0b@x>",
+        "MAIL FROM:<a@x>\rRCPT",
+        "EHLO a\0b",
+        "MAIL FROM:<a\x1b[2J@x>",
+        "RCPT TO:<r@rcpt.example\0>",
+    ] {
         assert_eq!(replies(policy(), client(), &format!("{argument}\r\n")), forbidden, "{argument:?}");
     }
     let long = format!("NOOP {}\r\nNOOP\r\n", "x".repeat(5000));

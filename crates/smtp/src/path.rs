@@ -25,6 +25,11 @@ impl Path {
         &self.0
     }
 
+    /// True if a control byte is in it. No address that is in use has one, and a terminal may obey it.
+    pub fn has_control_byte(&self) -> bool {
+        self.0.iter().any(u8::is_ascii_control)
+    }
+
     /// What follows the last `@`, if there is one.
     pub fn domain(&self) -> Option<&[u8]> {
         let at = memchr::memrchr(b'@', &self.0)?;

@@ -13,6 +13,9 @@ impl Session {
     pub(crate) fn mail(&mut self, argument: &[u8]) {
         let (sender, rest) = path::parse(argument);
         let sender = self.policy.localize(sender);
+        if sender.has_control_byte() {
+            return self.say(replies::CONTROL_BYTE);
+        }
         if sender.as_bytes().len() > PATH_MAX_BYTES {
             return self.say(replies::SYNTAX);
         }

@@ -12,6 +12,9 @@ impl Session {
             return self.say(replies::MAIL_FIRST);
         };
         let recipient = self.policy.localize(path::parse(argument).0);
+        if recipient.has_control_byte() {
+            return self.say(replies::CONTROL_BYTE);
+        }
         if recipient.as_bytes().len() > PATH_MAX_BYTES {
             return self.say(replies::SYNTAX);
         }

@@ -36,7 +36,7 @@ pub async fn run(
 }
 
 /// To all at once.
-pub async fn say_goodbye(connections: Vec<Box<Connection>>) {
+pub async fn say_goodbye(connections: Vec<Connection>) {
     let mut goodbyes = tokio::task::JoinSet::new();
     for connection in connections {
         goodbyes.spawn(connection.quit());

@@ -39,7 +39,7 @@ pub struct Delivered {
     /// The records of qmail-remote(8): recipients in order as far as it got, then the message; each ends with NUL.
     pub output: Vec<u8>,
     /// Connections that are no longer needed and want a goodbye, after the output has been passed on.
-    pub leftover: Vec<Box<Connection>>,
+    pub leftover: Vec<Connection>,
 }
 
 /// Everything deliveries share. For one thread.
@@ -88,7 +88,7 @@ impl Deliverer {
         transaction: &Transaction,
         refused: &[Option<Vec<u8>>],
         message: File,
-        leftover: &mut Vec<Box<Connection>>,
+        leftover: &mut Vec<Connection>,
     ) -> Result<(IpAddr, Outcome), EndedEarly> {
         if let Some(sentence) = uncarriable(&transaction.sender) {
             return Err([b"D", sentence.as_slice()].concat());
@@ -140,7 +140,7 @@ impl Deliverer {
         settings: &Settings,
         envelope: &Envelope,
         message: &MessageSource,
-        leftover: &mut Vec<Box<Connection>>,
+        leftover: &mut Vec<Connection>,
     ) -> Result<Outcome, Unconnected> {
         let turn = match &self.pool {
             Some(pool) => pool
@@ -157,7 +157,7 @@ impl Deliverer {
                     self.put_away(connection, place, leftover);
                     return Ok(outcome);
                 }
-                leftover.push(connection);
+                leftover.push(*connection);
                 place
             }
         };
@@ -180,10 +180,10 @@ impl Deliverer {
         opened.map(Box::new)
     }
 
-    fn put_away(&self, connection: Box<Connection>, place: Place, leftover: &mut Vec<Box<Connection>>) {
+    fn put_away(&self, connection: Box<Connection>, place: Place, leftover: &mut Vec<Connection>) {
         match &self.pool {
-            Some(pool) => leftover.extend(pool.keep(connection, place)),
-            None => leftover.push(connection),
+            Some(pool) => leftover.extend(pool.keep(connection, place).map(|connection| *connection)),
+            None => leftover.push(*connection),
         }
     }
 

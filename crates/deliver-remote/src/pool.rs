@@ -140,7 +140,7 @@ impl Pool {
     }
 
     /// Takes out connections that have idled too long, or all. They want a goodbye.
-    pub fn expired(&self, all: bool) -> Vec<Box<Connection>> {
+    pub fn expired(&self, all: bool) -> Vec<Connection> {
         let mut expired = Vec::new();
         for destination in self.by_address.borrow_mut().values_mut() {
             let is_old =
@@ -148,7 +148,7 @@ impl Pool {
             expired.extend(destination.idle.extract_if(.., is_old));
         }
         // Places are given back here, when the map is no longer borrowed.
-        expired.into_iter().map(|idle| idle.connection).collect()
+        expired.into_iter().map(|idle| *idle.connection).collect()
     }
 
     /// Connections that wait for a message.

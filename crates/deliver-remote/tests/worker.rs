@@ -1,4 +1,5 @@
 //! The warm form over its socket.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 use std::fs::File;
 use std::os::fd::AsFd;

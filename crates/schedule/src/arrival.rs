@@ -138,7 +138,8 @@ impl Schedule {
                     }
                     for channel in Channel::BOTH {
                         if let &Some(due) = due.on(channel) {
-                            self.wait(id, channel, due);
+                            let latest = self.timing.due_when_found.unwrap_or(due);
+                            self.wait(id, channel, due.min(latest));
                         }
                     }
                     self.bury_if_finished(id);

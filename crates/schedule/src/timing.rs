@@ -11,7 +11,7 @@ use crate::clock::{Millis, Now};
 use crate::message::Phase;
 use crate::pass::Home;
 use crate::schedule::{Stop, Walk};
-use crate::{Action, Channel, Note, PerChannel, Schedule, Unrecorded};
+use crate::{Action, Channel, Note, PerChannel, Schedule, Seconds, Unrecorded};
 
 /// After a system error (SLEEP_SYSFAIL).
 pub(crate) const SYSTEM_TROUBLE_MILLIS: Millis = 123_000;
@@ -50,12 +50,14 @@ pub(crate) struct Timing {
     scan_at: Millis,
     /// First attempts in flight from S4, oldest first.
     slow: VecDeque<(Millis, QueueId, Channel)>,
+    /// An alarm came during the walk at start: nothing it finds is due later than this.
+    pub(crate) due_when_found: Option<Seconds>,
 }
 
 impl Timing {
     pub(crate) fn new(now: Now) -> Self {
         let scan_at = now.steady.saturating_add(SCAN_PERIOD_MILLIS);
-        Self { errands: BTreeMap::new(), count: 0, scan_at, slow: VecDeque::new() }
+        Self { errands: BTreeMap::new(), count: 0, scan_at, slow: VecDeque::new(), due_when_found: None }
     }
 
     pub(crate) fn scanned(&mut self, now: Now) {
@@ -160,10 +162,17 @@ impl Schedule {
         sleep.min(SLEEP_MAX_MILLIS)
     }
 
-    /// SIGALRM, and a second chance for what nobody could read.
+    /// SIGALRM, and a second chance for what nobody could read. What is just being put aside for later, and what the
+    /// walk at start has not come to yet, is meant too: whoever rings cannot see such things.
     pub(crate) fn alarm(&mut self, now: Now) {
         for lane in &mut self.lanes {
             lane.bring_forward(now.wall);
+            let with_result =
+                lane.passes.values_mut().filter(|pass| pass.held.is_some() || pass.recording > 0);
+            with_result.for_each(|pass| pass.next = now.wall);
+        }
+        if self.info_walk == Walk::Asked {
+            self.timing.due_when_found = Some(now.wall);
         }
         for id in self.messages.quarantined() {
             self.messages.set_phase(id, Phase::Hinted);

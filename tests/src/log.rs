@@ -21,24 +21,24 @@ impl Log {
     /// Follows a stream to its end, on a thread of its own.
     pub fn follow(&self, stream: impl Read + Send + 'static) {
         let log = self.clone();
-        log.said.0.lock().unwrap().ended = false;
+        log.said.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).ended = false;
         std::thread::spawn(move || {
             for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
                 log.add(String::from_utf8_lossy(&line).into_owned());
             }
-            log.said.0.lock().unwrap().ended = true;
+            log.said.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).ended = true;
             log.said.1.notify_all();
         });
     }
 
     fn add(&self, line: String) {
-        self.said.0.lock().unwrap().lines.push(line);
+        self.said.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).lines.push(line);
         self.said.1.notify_all();
     }
 
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
-        self.said.0.lock().unwrap().lines.clone()
+        self.said.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).lines.clone()
     }
 
     /// How many lines hold this text.
@@ -50,7 +50,7 @@ impl Log {
     #[track_caller]
     pub fn wait_count(&self, text: &str, count: usize) -> String {
         let end = Instant::now() + PATIENCE;
-        let mut said = self.said.0.lock().unwrap();
+        let mut said = self.said.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         loop {
             let mut hits = said.lines.iter().filter(|l| l.contains(text));
             if let Some(line) = count.checked_sub(1).and_then(|n| hits.nth(n)) {

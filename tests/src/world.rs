@@ -128,9 +128,9 @@ impl World {
         fs::write(self.home().join(name).join(format!(".qmail{suffix}")), content).expect("a .qmail file");
     }
 
-    /// Lets every client relay, as RELAYCLIENT does.
+    /// Lets the clients of the test relay.
     pub fn relay_for_all(&mut self) {
-        self.environment("RELAYCLIENT", "");
+        self.control("relayclients", "127.0.0.1\n");
     }
 
     /// A program of the installation, as whoever this world runs as.
@@ -274,6 +274,17 @@ impl World {
     #[track_caller]
     pub fn wait_empty(&self) {
         deadline("the queue is empty", || self.queue_files().is_empty());
+    }
+}
+
+impl World {
+    /// Waits until no message is waiting for anything. What a crash left half made or half removed may lie about for
+    /// its 36 hours: it is no message.
+    #[track_caller]
+    pub fn wait_all_done(&self) {
+        let is_waiting =
+            |f: &String| ["todo/", "info/", "local/", "remote/", "bounce/"].iter().any(|d| f.starts_with(d));
+        deadline("no message waits", || !self.queue_files().iter().any(is_waiting));
     }
 }
 

@@ -90,48 +90,50 @@ fn download(package: &str, store: &Path) -> Result<(), String> {
     run(Command::new("apt-get").args(["-q", "download", package]).current_dir(store))
 }
 
-/// The package and those of its dependencies that are not installed here.
+/// The package, and the libraries it needs that are not installed here. What only its set-up scripts want is left out.
 fn missing_with_dependencies(name: &str) -> Result<Vec<String>, String> {
-    let output = Command::new("apt-cache")
-        .args([
-            "depends",
-            "--recurse",
-            "--no-recommends",
-            "--no-suggests",
-            "--no-conflicts",
-            "--no-breaks",
-            "--no-replaces",
-            "--no-enhances",
-            name,
-        ])
-        .output()
-        .map_err(|e| format!("apt-cache: {e}"))?;
+    let installed = installed()?;
+    let mut wanted = vec![name.to_owned()];
+    let mut next = 0;
+    while let Some(package) = wanted.get(next).cloned() {
+        next += 1;
+        for dependency in dependencies(&package)? {
+            let is_part = dependency.starts_with("lib") || dependency.ends_with("-core");
+            if is_part && !installed.contains(&dependency) && !wanted.contains(&dependency) {
+                wanted.push(dependency);
+            }
+        }
+    }
+    Ok(wanted)
+}
+
+/// What a package depends on; of alternatives the first.
+fn dependencies(package: &str) -> Result<Vec<String>, String> {
+    let output = Command::new("apt-cache").args(["depends", "--important", package]).output();
+    let output = output.map_err(|e| format!("apt-cache: {e}"))?;
     if !output.status.success() {
         return Err("apt-cache does not know it".to_owned());
     }
-    let mut wanted: BTreeSet<String> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()))
-        .map(|line| line.split(':').next().unwrap_or(line).to_owned())
-        .collect();
-    let listed = Command::new("dpkg-query")
-        .args(["-W", "-f", "${db:Status-Abbrev} ${Package}\\n"])
-        .output()
-        .map_err(|e| format!("dpkg-query: {e}"))?;
-    for line in String::from_utf8_lossy(&listed.stdout).lines() {
-        if let Some(installed) = line.strip_prefix("ii  ")
-            && installed != name
-        {
-            wanted.remove(installed.trim());
+    let mut found = Vec::new();
+    let mut is_alternative = false;
+    for line in String::from_utf8_lossy(&output.stdout).lines().map(str::trim_start) {
+        // `|Depends:` says that the next line is an alternative to this one.
+        let has_more = line.starts_with('|');
+        if let Some(name) = line.trim_start_matches('|').strip_prefix("Depends: ") {
+            if !is_alternative {
+                found.push(name.trim().split(':').next().unwrap_or_default().to_owned());
+            }
+            is_alternative = has_more;
         }
     }
-    // What only set-up scripts want, and whole alternatives of what we have, is left out.
-    wanted.retain(|p| p == name || is_library(p) || p.starts_with("exim4-base") || p == "mailutils-common");
-    Ok(wanted.into_iter().collect())
+    Ok(found)
 }
 
-fn is_library(package: &str) -> bool {
-    package.starts_with("lib") || package.ends_with("-common") || package.ends_with("-core")
+fn installed() -> Result<BTreeSet<String>, String> {
+    let listed = Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Abbrev} ${Package}\n"]).output();
+    let listed = listed.map_err(|e| format!("dpkg-query: {e}"))?;
+    let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+    Ok(text.lines().filter_map(|l| l.strip_prefix("ii  ")).map(|n| n.trim().to_owned()).collect())
 }
 
 fn is_root() -> bool {

@@ -21,6 +21,7 @@ cargo xtask try [--once]      build every program and run a private mail system;
 cargo xtask test              everything that CI checks; ends with: N passed, N failed, N skipped
 cargo xtask tidy              the house rules
 cargo xtask replay [NAME...]  the recorded answers of the original, for these programs (options: vectors/run.py)
+cargo xtask peers             fetch and unpack the Debian packages that journeys use
 cargo xtask bench [ARG...]    messages per second, release build, beside other mail servers";
 
 fn main() -> ExitCode {
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "replay" => replay::run(&rest),
         "bench" => bench::run(&rest),
+        "peers" => {
+            debian::unpack(&debian::FOR_TESTS);
+            Ok(true)
+        }
         _ => {
             say(USAGE);
             return ExitCode::from(2);

@@ -71,7 +71,7 @@ fn killing_everything_in_the_middle_of_a_thousand_messages_loses_none() {
     }
     // What waits for its next attempt because its delivery was cut off goes now.
     world.signal(Signal::SIGALRM);
-    world.wait_empty();
+    world.wait_all_done();
     let mut copies: BTreeMap<usize, usize> = BTreeMap::new();
     for text in mail::texts(&world.home().join("joe/Maildir")) {
         let number = text.split("Subject: n").nth(1).and_then(|rest| rest.split('.').next()?.parse().ok());

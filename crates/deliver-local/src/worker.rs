@@ -18,15 +18,22 @@ use std::time::{Duration, Instant};
 
 use contracts::local_worker::{Answer, CRASHED, Delivery, PACKET_MAX_BYTES, TEXT_MAX_BYTES, decode_request};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{Shutdown, shutdown};
 use os::packet;
 
+use crate::arguments;
 use crate::delivery::{Means, Purpose, deliver};
+use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Captured, Output as _};
 
-/// Deliveries at a time: as many as qmail-lspawn has slots, so that no slow delivery blocks another.
+/// Deliveries at a time: as many as qmail-lspawn has slots, so that no slow delivery blocks another. Fewer where we
+/// may not open files enough for so many.
 pub const DELIVERIES_MAX: usize = contracts::spawn::SPAWN_SLOTS as usize;
+
+/// Files that a delivery has open at a time, with some room.
+const FILES_A_DELIVERY: u64 = 8;
 
 /// How long a worker stays without work.
 pub const IDLE: Duration = Duration::from_secs(10);
@@ -59,6 +66,7 @@ struct Request {
 struct Desk {
     socket: OwnedFd,
     idle: Duration,
+    places: usize,
     seat: Mutex<Seat>,
     staff: Mutex<Staff>,
     /// Somebody has finished.
@@ -89,7 +97,14 @@ impl Desk {
     fn new(socket: OwnedFd, idle: Duration) -> Self {
         let seat = Seat { buffer: vec![0; PACKET_MAX_BYTES], leaving: false, closed: false, error: None };
         let staff = Staff { busy: 0, waiting: 1, idle_since: Instant::now() };
-        Self { socket, idle, seat: Mutex::new(seat), staff: Mutex::new(staff), finished: Condvar::new() }
+        Self {
+            socket,
+            idle,
+            places: places(),
+            seat: Mutex::new(seat),
+            staff: Mutex::new(staff),
+            finished: Condvar::new(),
+        }
     }
 
     /// A thread's life. The thread has been counted as waiting.
@@ -144,7 +159,7 @@ impl Desk {
     /// How long to wait for a packet before looking again whether to leave. Waits for a free place first.
     fn patience(&self) -> Duration {
         let mut staff = self.staff();
-        while staff.busy >= DELIVERIES_MAX {
+        while staff.busy >= self.places {
             staff = self.finished.wait(staff).unwrap_or_else(PoisonError::into_inner);
         }
         if staff.busy > 0 { self.idle } else { self.idle.saturating_sub(staff.idle_since.elapsed()) }
@@ -199,9 +214,18 @@ impl Desk {
     }
 }
 
+fn places() -> usize {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft);
+    usize::try_from(files / FILES_A_DELIVERY).unwrap_or(usize::MAX).clamp(1, DELIVERIES_MAX)
+}
+
 fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means) -> (u8, Vec<u8>) {
     let mut output = Captured::new(TEXT_MAX_BYTES);
     let exit = match message.map(File::from) {
+        _ if !delivery.home.starts_with(b"/") => {
+            output.complain(arguments::USAGE);
+            exit::PERMANENT
+        }
         Some(message) => deliver(delivery, &message, Purpose::Deliver, means, &mut output),
         // We had no room for one more open file.
         None => {
@@ -356,6 +380,11 @@ mod tests {
             let packet = encode_request(3, &delivery(home.path(), "./Mailbox"));
             packet::send(socket.as_fd(), &packet, None).unwrap();
             assert_eq!(answer(&socket).unwrap().exit, 111);
+
+            let packet = encode_request(4, &delivery(Path::new("home/joe"), "./Mailbox"));
+            packet::send(socket.as_fd(), &packet, Some(message(b"x").as_fd())).unwrap();
+            let relative = answer(&socket).unwrap();
+            assert_eq!((relative.exit, relative.text.as_slice()), (100, arguments::USAGE));
         })
         .unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);

@@ -5,6 +5,7 @@ use crate::configuration::{Configuration, ConfigurationError, Form};
 use crate::door::Door;
 use crate::driver::{self, Outcome};
 use crate::log;
+use crate::places::Service;
 use crate::rcpthosts::RecipientHosts;
 use crate::replies::{self, Reply};
 use crate::session::Session;
@@ -43,8 +44,8 @@ fn serve(input: OwnedFd, output: OwnedFd, session: Session, door: &Door) -> io::
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut streams = StandardStreams::new(input, output)?;
-        let (_never_closing, mut closing) = watch::channel(false);
-        Ok(driver::run(&mut streams, session, door, None, &mut closing).await)
+        let (_always, mut service) = watch::channel(Service::Open);
+        Ok(driver::run(&mut streams, session, door, None, &mut service).await)
     })
 }
 

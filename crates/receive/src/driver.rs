@@ -1,8 +1,9 @@
 //! Runs one session over a stream: reads, writes, the queue door and the clock around [`Session`].
 
 use crate::door::{Connection, Door, HandOff};
-use crate::limits::{DRAIN_BYTES, DRAIN_TIME};
+use crate::limits::{CROWDED_TIME, DRAIN_BYTES, DRAIN_TIME};
 use crate::log;
+use crate::places::Service;
 use crate::session::{Action, Ending, Session};
 use crate::verdict::Verdict;
 use contracts::queue_exit::LOCAL_ERROR_TEXT;
@@ -40,27 +41,30 @@ struct Driver<'d, S> {
     stream: &'d mut S,
     door: &'d Door,
     over: Option<&'d Connection>,
-    closing: &'d mut watch::Receiver<bool>,
+    service: &'d mut watch::Receiver<Service>,
     /// The session ends by then, whatever it is doing.
     end: Instant,
     /// What is awaited now must be there by then: the whole next command, or more of a message.
     deadline: Instant,
+    /// The same, while others wait for a place.
+    crowded_deadline: Instant,
     timeout: Duration,
 }
 
-/// Runs `session` to its end. `closing` turns true when the service closes down: a session that is not in a
-/// transaction then ends at once, others when their transaction does.
+/// Runs `session` to its end. When `service` is closing, a session that is not in a transaction ends at once, others
+/// when their transaction does; when it is crowded, patience is short.
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     mut session: Session,
     door: &Door,
     over: Option<&Connection>,
-    closing: &mut watch::Receiver<bool>,
+    service: &mut watch::Receiver<Service>,
 ) -> Outcome {
     let (timeout, limit) = (session.policy().timeout, session.policy().limits.session);
     let started = Instant::now();
     let end = started.checked_add(limit).unwrap_or(started);
-    let mut driver = Driver { stream, door, over, closing, end, deadline: end, timeout };
+    let mut driver =
+        Driver { stream, door, over, service, end, deadline: end, crowded_deadline: end, timeout };
     let mut hand_off = None;
     let outcome = driver.run(&mut session, &mut hand_off).await;
     if let Some(hand_off) = hand_off {
@@ -137,27 +141,26 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
     /// Sends what waits, then reads something.
     async fn exchange(&mut self, session: &mut Session, input: &mut Input) -> Result<(), Stop> {
         self.send(session).await?;
-        if *self.closing.borrow() && session.is_between_transactions() {
-            return Err(Stop::ClosingDown);
-        }
-        let room = input.room();
-        let read = timeout_at(self.deadline, self.stream.read(room));
-        let read = if session.is_between_transactions() {
-            tokio::select! {
+        loop {
+            let service = *self.service.borrow_and_update();
+            if service == Service::Closing && session.is_between_transactions() {
+                return Err(Stop::ClosingDown);
+            }
+            let deadline = if service == Service::Crowded { self.crowded_deadline } else { self.deadline };
+            let room = input.room();
+            let read = tokio::select! {
                 biased;
-                read = read => read,
-                Ok(()) = self.closing.changed() => return Err(Stop::ClosingDown),
-            }
-        } else {
-            read.await
-        };
-        match read {
-            Ok(Ok(0) | Err(_)) => Err(Stop::Lost),
-            Ok(Ok(n)) => {
-                input.filled(n);
-                Ok(())
-            }
-            Err(_) => Err(Stop::TimedOut),
+                read = timeout_at(deadline, self.stream.read(room)) => read,
+                Ok(()) = self.service.changed() => continue,
+            };
+            return match read {
+                Ok(Ok(0) | Err(_)) => Err(Stop::Lost),
+                Ok(Ok(n)) => {
+                    input.filled(n);
+                    Ok(())
+                }
+                Err(_) => Err(Stop::TimedOut),
+            };
         }
     }
 
@@ -206,7 +209,9 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
     /// do not count, or a client could hold a session with one byte now and then.
     fn progressed(&mut self) {
         let now = Instant::now();
-        self.deadline = now.checked_add(self.timeout).unwrap_or(self.end).min(self.end);
+        let after = |time| now.checked_add(time).unwrap_or(self.end).min(self.end);
+        self.deadline = after(self.timeout);
+        self.crowded_deadline = after(self.timeout.min(CROWDED_TIME));
     }
 }
 

@@ -24,6 +24,9 @@ pub const MESSAGE_MAX_BYTES: u64 = 4 << 30;
 /// How long a session may last. Control file `smtpsessionseconds`.
 pub const SESSION_SECONDS: u64 = 4 * 3600;
 
+/// How long a client may be silent while all places are taken and others wait for one.
+pub const CROWDED_TIME: Duration = Duration::from_secs(30);
+
 /// How much of a message waits in memory for the queue door before reading stops.
 pub const FORWARD_BYTES: usize = 32 << 10;
 

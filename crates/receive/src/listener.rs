@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long sessions may take to finish their transactions after TERM.
@@ -42,7 +41,6 @@ struct Server {
     door: Door,
     places: Places,
     current: Mutex<Current>,
-    closing: watch::Receiver<bool>,
 }
 
 /// Serves until TERM. The exit code is 0, or 111 if it could not begin.
@@ -72,12 +70,10 @@ fn load(home: &Path) -> Result<Configuration, crate::configuration::Configuratio
 }
 
 async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configuration) -> io::Result<()> {
-    let (close, closing) = watch::channel(false);
     let server = Arc::new(Server {
         door: Door::new(&home, std::env::var_os("QMAILQUEUE")),
         places: Places::new(configuration.sessions, configuration.sessions_per_address),
         current: Mutex::new(Current::from(configuration)),
-        closing,
         home,
     });
     let mut accepting = JoinSet::new();
@@ -97,7 +93,7 @@ async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configurati
         }
     }
     accepting.abort_all();
-    let _ = close.send(true);
+    server.places.close();
     let all_left = tokio::time::timeout(FINISH_TIME, server.places.all_free()).await;
     log::line(if all_left.is_ok() { "stopped" } else { "stopped; some sessions were cut off" });
     Ok(())
@@ -140,8 +136,8 @@ impl Server {
         let mut client = Client::from_addresses(over.remote, over.local);
         client.relay = over.relay.then(Vec::new);
         let session = Session::new(policy, client);
-        let mut closing = self.closing.clone();
-        let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut closing).await;
+        let mut service = self.places.service();
+        let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut service).await;
         drop(place);
     }
 

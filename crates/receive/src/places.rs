@@ -1,9 +1,21 @@
-//! How many sessions there are, in all and for each client address (contract 17.1 D8).
+//! How many sessions there are, in all and for each client address (contract 17.1 D8), and what that means for
+//! those that are open.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+
+/// How the server is doing, as far as its sessions must know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// There is room.
+    Open,
+    /// All places are taken, and clients wait: whoever is slow must go.
+    Crowded,
+    /// It goes away.
+    Closing,
+}
 
 /// The places of a server. Clones share them.
 #[derive(Clone, Debug)]
@@ -13,6 +25,7 @@ pub struct Places(Arc<Shared>);
 struct Shared {
     counts: Mutex<Counts>,
     freed: Notify,
+    service: watch::Sender<Service>,
 }
 
 #[derive(Debug)]
@@ -34,7 +47,18 @@ impl Places {
     /// `most` sessions at once, of which each client may have `most_each`.
     pub fn new(most: usize, most_each: usize) -> Self {
         let counts = Counts { taken: 0, most, by_client: HashMap::new(), most_each };
-        Self(Arc::new(Shared { counts: Mutex::new(counts), freed: Notify::new() }))
+        let service = watch::Sender::new(Service::Open);
+        Self(Arc::new(Shared { counts: Mutex::new(counts), freed: Notify::new(), service }))
+    }
+
+    /// How the server is doing, now and from now on.
+    pub fn service(&self) -> watch::Receiver<Service> {
+        self.0.service.subscribe()
+    }
+
+    /// Tells all sessions that the server goes away.
+    pub fn close(&self) {
+        self.0.service.send_replace(Service::Closing);
     }
 
     /// Changes the limits for sessions to come.
@@ -69,6 +93,9 @@ impl Places {
         }
         *of_client = of_client.saturating_add(1);
         counts.taken = counts.taken.saturating_add(1);
+        if counts.taken >= counts.most {
+            self.0.turn(Service::Open, Service::Crowded);
+        }
         Some(Place { shared: self.0.clone(), client })
     }
 
@@ -89,6 +116,16 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn turn(&self, from: Service, to: Service) {
+        self.service.send_if_modified(|service| {
+            let turns = *service == from;
+            if turns {
+                *service = to;
+            }
+            turns
+        });
+    }
 }
 
 impl Drop for Place {
@@ -100,6 +137,10 @@ impl Drop for Place {
             if *of_client == 0 {
                 counts.by_client.remove(&self.client);
             }
+        }
+        // Not at the first free place, or a busy server would change its mind with every session.
+        if counts.taken <= counts.most.saturating_mul(3).checked_div(4).unwrap_or(0) {
+            self.shared.turn(Service::Crowded, Service::Open);
         }
         drop(counts);
         self.shared.freed.notify_waiters();
@@ -132,6 +173,22 @@ mod tests {
         let own: Vec<_> = (0..5).map(|_| take("127.0.0.1").unwrap()).collect();
         assert_eq!(own.len(), 5);
         assert!(places.take("192.0.2.1".parse().unwrap(), true).is_some());
+    }
+
+    #[test]
+    fn a_full_server_is_crowded_until_there_is_some_room() {
+        let places = Places::new(4, 9);
+        let service = places.service();
+        let take = || places.take("192.0.2.1".parse().unwrap(), false).unwrap();
+        let mut taken: Vec<_> = (0..3).map(|_| take()).collect();
+        assert_eq!(*service.borrow(), Service::Open);
+        taken.push(take());
+        assert_eq!(*service.borrow(), Service::Crowded);
+        taken.pop();
+        assert_eq!(*service.borrow(), Service::Open);
+        places.close();
+        taken.clear();
+        assert_eq!(*service.borrow(), Service::Closing);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use receive::client::Client;
 use receive::configuration::{Configuration, Form};
 use receive::door::Door;
 use receive::driver::{self, Outcome};
+use receive::places::Service;
 use receive::session::Session;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,8 +31,8 @@ fn session(home: &Path, door: Arc<Door>) -> (DuplexStream, tokio::task::JoinHand
     let policy = Configuration::load(home, Form::Classic, &mut |_| ()).unwrap().policy;
     let session = Session::new(Arc::new(policy), Client::from_environment(|_| None));
     let (client, mut server) = duplex(4096);
-    let (_never, mut closing) = watch::channel(false);
-    let run = async move { driver::run(&mut server, session, &door, None, &mut closing).await };
+    let (_always, mut service) = watch::channel(Service::Open);
+    let run = async move { driver::run(&mut server, session, &door, None, &mut service).await };
     (client, tokio::spawn(run))
 }
 

@@ -47,7 +47,8 @@ pub struct Received {
 
 /// Receives one packet into `buffer`. Descriptors are close-on-exec.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 4]);
+    // As many as one packet can carry (SCM_MAX_FD): what had no room here would stay open unseen.
+    let mut space = nix::cmsg_space!([std::os::fd::RawFd; 253]);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = loop {
         match recvmsg::<UnixAddr>(
@@ -72,6 +73,21 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         attached: (!descriptors.is_empty()).then(|| descriptors.swap_remove(0)),
         truncated: message.flags.contains(MsgFlags::MSG_TRUNC),
     })
+}
+
+/// Receives one packet of which only the bytes are wanted: descriptors that a peer attaches never become ours.
+pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut slices = [IoSliceMut::new(buffer)];
+    loop {
+        match recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut slices, None, MsgFlags::empty()) {
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(message) => {
+                let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
+                return Ok(Received { length: message.bytes, attached: None, truncated });
+            }
+        }
+    }
 }
 
 /// Who is at the other end of a connected Unix socket: pid, uid and gid at the time it connected.
@@ -116,6 +132,29 @@ mod tests {
         let second = receive(b.as_fd(), &mut tiny).unwrap();
         assert!(second.truncated && second.attached.is_none());
         assert_eq!(receive(b.as_fd(), &mut buffer).unwrap().length, 0);
+    }
+
+    #[test]
+    fn a_peer_that_attaches_many_descriptors_leaves_none_of_them_open() {
+        let (a, b) = packet_pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        // Only these name this file, so tests that run beside us do not count.
+        let name = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+        let open = || {
+            let fds = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+            fds.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link == name)).count()
+        };
+        let fds = [file.as_raw_fd(); 100];
+        let mut buffer = [0; 16];
+        for _ in 0..2 {
+            let control = [ControlMessage::ScmRights(&fds)];
+            let bytes = [IoSlice::new(b"x")];
+            sendmsg::<UnixAddr>(a.as_raw_fd(), &bytes, &control, MsgFlags::empty(), None).unwrap();
+        }
+        assert_eq!(receive_bytes(b.as_fd(), &mut buffer).unwrap().length, 1);
+        assert_eq!(open(), 1);
+        assert!(receive(b.as_fd(), &mut buffer).unwrap().attached.is_some());
+        assert_eq!(open(), 1);
     }
 
     #[test]

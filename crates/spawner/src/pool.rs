@@ -64,11 +64,14 @@ impl<K: Clone + Eq, T> Pool<K, T> {
         let request = Request { number, ticket, packet, attached, since: now };
         let of_key = |worker: &Worker<K, T>| worker.key == *key && worker.takes_requests();
         let crowd = self.workers.iter().filter(|worker| of_key(worker)).count();
-        let least =
-            self.workers.iter_mut().filter(|worker| of_key(worker)).min_by_key(|worker| worker.load());
+        let least = self
+            .workers
+            .iter_mut()
+            .filter(|worker| of_key(worker))
+            .min_by_key(|worker| (worker.seems_stuck(now), worker.load()));
         let mut heard = Vec::new();
         match least {
-            Some(worker) if worker.load() == 0 || crowd >= terms.spread => {
+            Some(worker) if crowd >= terms.spread || !worker.seems_stuck(now) => {
                 worker.ask(request);
                 worker.send(now, &mut heard);
                 let (id, key) = (worker.id, worker.key.clone());

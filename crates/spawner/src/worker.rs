@@ -33,7 +33,7 @@ pub struct Terms {
     pub answer_limit: Duration,
     /// After this time without a request its socket is closed.
     pub idle_limit: Duration,
-    /// So many workers of one key at most; a second one is started when the first is busy.
+    /// So many workers of one key at most; another one is started when all of them seem to be stuck.
     pub spread: usize,
 }
 
@@ -59,6 +59,9 @@ pub(crate) enum Heard<T> {
 
 /// Packets taken from one worker in a turn of the loop: the others want their turn too.
 const PACKETS_A_TURN: usize = 32;
+
+/// A lookup in memory takes microseconds, one that waits for a server longer than this.
+const STUCK_AFTER: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub(crate) struct Worker<K, T> {
@@ -109,6 +112,11 @@ impl<K, T> Worker<K, T> {
 
     pub fn load(&self) -> usize {
         self.unsent.len().saturating_add(self.sent.len())
+    }
+
+    /// Whether it has been busy with one request for so long that the next should not wait behind it.
+    pub fn seems_stuck(&self, now: Instant) -> bool {
+        self.sent.front().is_some_and(|oldest| now.saturating_duration_since(oldest.since) > STUCK_AFTER)
     }
 
     pub fn idle_since(&self) -> Option<Instant> {
@@ -162,7 +170,7 @@ impl<K, T> Worker<K, T> {
             if self.over {
                 return;
             }
-            match packet::receive(self.socket.as_fd(), buffer) {
+            match packet::receive_bytes(self.socket.as_fd(), buffer) {
                 Ok(received) if received.length > 0 && !received.truncated => {
                     let packet = buffer.get(..received.length).unwrap_or_default();
                     self.hear(now, packet, heard);

@@ -7,6 +7,13 @@
 //!      <--report pipe---
 //! ```
 
+#![allow(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test, which clippy cannot tell: it has a main of its own"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsFd, OwnedFd};

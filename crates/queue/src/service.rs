@@ -38,12 +38,16 @@ use std::{
 
 /// Connections at a time.
 pub const CONNECTIONS_MAX: usize = 200;
-/// Of those, for one uid that is no role of the installation.
+/// Of those, for all uids together that are no roles of the installation: others must not keep smtpd and send out.
+pub const STRANGERS_MAX: usize = 150;
+/// Of those, for one such uid.
 pub const CONNECTIONS_PER_STRANGER_MAX: usize = 100;
 /// A peer that says nothing for so long is gone.
 const READ_TIMEOUT: Duration = Duration::from_secs(3600);
 /// A connection that has been idle for so long may be closed to make room.
 const IDLE_ENOUGH: Duration = Duration::from_secs(1);
+/// How long to wait for room before looking whether the service is to end.
+const ROOM_WAIT: Duration = Duration::from_millis(200);
 /// How long hand-offs under way may take when the service is to end.
 const GRACE: Duration = Duration::from_secs(10);
 /// A thread does little more than copy.
@@ -70,7 +74,8 @@ struct Connections {
 #[derive(Debug)]
 struct Connection {
     stream: UnixStream,
-    uid: u32,
+    /// The uid of a peer that is no role of the installation.
+    stranger: Option<u32>,
     idle_since: Option<Instant>,
 }
 
@@ -90,9 +95,13 @@ impl<D: Disk + 'static> Service<D> {
     pub fn run(self: &Arc<Self>, listener: &UnixListener, ends: &[BorrowedFd<'_>]) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         loop {
-            self.make_room();
-            if !wait(listener.as_fd(), ends)? {
+            let has_room = self.make_room();
+            let happened = wait(has_room.then(|| listener.as_fd()), ends)?;
+            if happened == Happened::End {
                 break;
+            }
+            if happened == Happened::Nothing {
+                continue;
             }
             match listener.accept() {
                 Ok((stream, _)) => self.admit(stream),
@@ -105,20 +114,23 @@ impl<D: Disk + 'static> Service<D> {
         Ok(())
     }
 
-    /// Waits until there is room for one more connection, closing the one that has been idle longest.
-    fn make_room(&self) {
-        let mut connections = self.lock();
-        while connections.open.len() >= CONNECTIONS_MAX {
-            let idle = connections.open.values().filter_map(|c| c.idle_since.map(|since| (since, &c.stream)));
-            match idle.min_by_key(|(since, _)| *since) {
-                Some((since, stream)) if since.elapsed() >= IDLE_ENOUGH => {
-                    let _ = stream.shutdown(Shutdown::Both);
-                }
-                _ => {}
-            }
-            let waited = self.changed.wait_timeout(connections, IDLE_ENOUGH);
-            connections = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
+    /// True when there is room for one more connection. Otherwise closes the one that has been idle longest, and waits a
+    /// moment for any to end.
+    fn make_room(&self) -> bool {
+        let connections = self.lock();
+        if connections.open.len() < CONNECTIONS_MAX {
+            return true;
         }
+        let idle = connections.open.values().filter_map(|c| c.idle_since.map(|since| (since, &c.stream)));
+        match idle.min_by_key(|(since, _)| *since) {
+            Some((since, stream)) if since.elapsed() >= IDLE_ENOUGH => {
+                let _ = stream.shutdown(Shutdown::Read);
+            }
+            _ => {}
+        }
+        let waited = self.changed.wait_timeout(connections, ROOM_WAIT);
+        waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard).open.len()
+            < CONNECTIONS_MAX
     }
 
     fn admit(self: &Arc<Self>, stream: UnixStream) {
@@ -146,16 +158,22 @@ impl<D: Disk + 'static> Service<D> {
         stream.set_nonblocking(false).ok()?;
         stream.set_read_timeout(Some(READ_TIMEOUT)).ok()?;
         stream.set_write_timeout(Some(READ_TIMEOUT)).ok()?;
-        let stranger = matches!(by, InvokedBy::Uid(uid) if uid != 0) && !self.roles.is_one_for_all();
+        let is_stranger = matches!(by, InvokedBy::Uid(uid) if uid != 0) && !self.roles.is_one_for_all();
+        let stranger = is_stranger.then_some(uid);
         let mut connections = self.lock();
-        let of_uid = connections.open.values().filter(|c| c.uid == uid).count();
-        if stranger && of_uid >= CONNECTIONS_PER_STRANGER_MAX {
-            return None;
+        if stranger.is_some() {
+            let strangers = connections.open.values().filter(|c| c.stranger.is_some());
+            let (all, same) = strangers.fold((0, 0), |(all, same): (usize, usize), c| {
+                (all.saturating_add(1), same.saturating_add(usize::from(c.stranger == stranger)))
+            });
+            if all >= STRANGERS_MAX || same >= CONNECTIONS_PER_STRANGER_MAX {
+                return None;
+            }
         }
         let number = connections.next;
         connections.next = number.wrapping_add(1);
         let connection =
-            Connection { stream: stream.try_clone().ok()?, uid, idle_since: Some(Instant::now()) };
+            Connection { stream: stream.try_clone().ok()?, stranger, idle_since: Some(Instant::now()) };
         connections.open.insert(number, connection);
         Some(number)
     }
@@ -248,19 +266,30 @@ impl<D: Disk + 'static> Registered<'_, D> {
     }
 }
 
-/// Waits for a connection (true) or for one of `ends` (false).
-fn wait(listener: BorrowedFd<'_>, ends: &[BorrowedFd<'_>]) -> io::Result<bool> {
-    let mut fds: Vec<PollFd<'_>> = ends.iter().map(|end| PollFd::new(*end, PollFlags::POLLIN)).collect();
-    fds.push(PollFd::new(listener, PollFlags::POLLIN));
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Happened {
+    Connection,
+    End,
+    Nothing,
+}
+
+/// Waits for a connection or for one of `ends`; without a listener, only looks at `ends`.
+fn wait(listener: Option<BorrowedFd<'_>>, ends: &[BorrowedFd<'_>]) -> io::Result<Happened> {
+    let timeout = if listener.is_some() { PollTimeout::NONE } else { PollTimeout::ZERO };
+    let mut fds: Vec<PollFd<'_>> =
+        ends.iter().copied().chain(listener).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
     loop {
-        match poll(&mut fds, PollTimeout::NONE) {
+        match poll(&mut fds, timeout) {
             Ok(_) => break,
             Err(Errno::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let happened = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-    Ok(!fds.iter().take(ends.len()).any(happened))
+    let has_event = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+    if fds.iter().take(ends.len()).any(has_event) {
+        return Ok(Happened::End);
+    }
+    Ok(if fds.iter().any(has_event) { Happened::Connection } else { Happened::Nothing })
 }
 
 fn now() -> u64 {

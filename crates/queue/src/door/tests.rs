@@ -248,3 +248,18 @@ fn a_service_that_dies_is_a_passing_failure() {
     assert_eq!(refused.result(), b"Zqq crashed (#4.3.0)");
     dies.join().unwrap();
 }
+
+#[test]
+fn a_full_service_makes_room_by_closing_what_has_been_idle_longest() {
+    use std::io::Read;
+    let home = home();
+    let _running = Running::start(home.path());
+    let mut connections: Vec<_> = (0..crate::service::CONNECTIONS_MAX)
+        .map(|_| UnixStream::connect(home.path().join("run/queue")).unwrap())
+        .collect();
+    // This one waits for an answer until the service, which is full, has had enough of an idle one.
+    send(&Door::new(home.path(), None), b"m", &[b"r@y"]).unwrap();
+    connections.iter().for_each(|c| c.set_nonblocking(true).unwrap());
+    let closed = connections.iter_mut().filter_map(|c| c.read(&mut [0]).ok()).count();
+    assert!((1..=3).contains(&closed), "{closed}");
+}

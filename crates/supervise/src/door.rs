@@ -15,6 +15,7 @@ use crate::roles::Roles;
 /// `AddrInUse`.
 pub(crate) fn bind(home: &Path) -> io::Result<UnixListener> {
     let path = home.join("run/queue");
+    make_directory(&home.join("run"))?;
     if UnixStream::connect(&path).is_ok() {
         return Err(io::ErrorKind::AddrInUse.into());
     }
@@ -25,6 +26,15 @@ pub(crate) fn bind(home: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, Permissions::from_mode(0o666))?;
     Ok(listener)
+}
+
+/// The directory for sockets: an installation of the original has none.
+fn make_directory(path: &Path) -> io::Result<()> {
+    match std::fs::create_dir(path) {
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(0o755)),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Starts `qmail-queued` behind it. It ends when `lifeline`, the reading end of a pipe, does.
@@ -49,7 +59,6 @@ mod tests {
     #[test]
     fn a_socket_that_nobody_answers_on_is_replaced_and_a_live_one_is_not() {
         let home = tempfile::tempdir().unwrap();
-        std::fs::create_dir(home.path().join("run")).unwrap();
         let first = bind(home.path()).unwrap();
         assert_eq!(bind(home.path()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);

@@ -54,8 +54,9 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
     let mut desk = Desk::new(setting.workers_max);
-    let mut buffer = Vec::new();
+    let mut buffer: Vec<u8> = Vec::new();
     let mut result = Ok(());
+    let mut buffer: Vec<u8> = Vec::new();
     desk.output.push(&[SPAWN_SLOTS]);
     while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
         let ready = wait(trade, &desk, commands.as_ref(), &reports).map_err(ServiceError::Poll)?;

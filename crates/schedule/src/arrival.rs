@@ -87,7 +87,7 @@ impl Schedule {
                 self.set_course(id, channel, Course::Open);
                 let lane: &mut Lane = self.lanes.on_mut(channel);
                 lane.passes.insert(id, pass);
-                if lane.concurrency == 0 || lane.first_ready() >= SINGLES_MAX {
+                if lane.concurrency == 0 || lane.ready() >= SINGLES_MAX {
                     self.settle(id, channel);
                 } else {
                     lane.enrol(id);

@@ -2,10 +2,11 @@
 //!
 //! The rules, in the order in which they decide:
 //!
-//! 1. A quarter of the slots, where there are four or more, is kept for first attempts; retries, recipients of
-//!    a message that has its share already, and destinations that have just deferred do not get them. So new
-//!    mail never waits for old, and one huge message or one dead domain never fills a channel.
-//! 2. First attempts and retries take turns, three to one, while both wait: neither starves.
+//! 1. A quarter of the slots, where there are four or more, is kept for first attempts. Retries, recipients of
+//!    a message that has its share already, and destinations that have just deferred stand back and do not get
+//!    them. So new mail never waits for old, and one huge message or one dead domain never fills a channel.
+//! 2. Those who stand back get every fourth start, and have a quarter of the slots while first attempts fill the
+//!    others: nobody starves.
 //! 3. Passes take turns, one delivery each: a long list does not hold up a letter.
 //! 4. A destination that has its share of slots waits while another one wants them; when no other does, the
 //!    slots are used.
@@ -56,6 +57,7 @@ pub(crate) struct Lane {
     pub(crate) first: VecDeque<QueueId>,
     /// Open passes.
     pub(crate) passes: HashMap<QueueId, Pass>,
+    /// Passes with something to start: those that stand in front, those that stand back.
     rings: [VecDeque<QueueId>; 2],
     /// Open passes over channel files, first attempts and retries.
     pub(crate) open: [usize; 2],
@@ -94,11 +96,6 @@ impl Lane {
     /// Deliveries in flight.
     pub(crate) fn used(&self) -> usize {
         self.flights.len()
-    }
-
-    /// Slots that only first attempts get.
-    fn reserve(&self) -> usize {
-        self.concurrency / 4
     }
 
     /// Slots that one message or one destination may have before others come first.
@@ -148,18 +145,26 @@ impl Lane {
 
     /// Puts a pass among those with something to start, if it has something.
     pub(crate) fn enrol(&mut self, id: QueueId) {
-        let Some(pass) = self.passes.get_mut(&id) else { return };
-        if !pass.in_ring && !pass.ready.is_empty() {
-            pass.in_ring = true;
-            if let Some(ring) = self.rings.get_mut(index(pass.class)) {
-                ring.push_back(id);
-            }
+        let Some(ring) = self.place(id).map(|(low, _)| usize::from(low)) else { return };
+        let Some(pass) = self.passes.get_mut(&id).filter(|pass| !pass.in_ring) else { return };
+        pass.in_ring = true;
+        if let Some(ring) = self.rings.get_mut(ring) {
+            ring.push_back(id);
         }
     }
 
-    /// Passes of first attempts that have not started, S4 included.
-    pub(crate) fn first_ready(&self) -> usize {
-        self.rings[0].len()
+    /// Whether a pass stands back, and where its next delivery goes. `None`: it has none.
+    fn place(&self, id: QueueId) -> Option<(bool, Destination)> {
+        let pass = self.passes.get(&id)?;
+        let destination = self.destination(&pass.ready.front()?.address);
+        let has_share = pass.flying >= self.share();
+        let low = pass.class == Class::Again || has_share || self.troubled.contains(&destination);
+        Some((low, destination))
+    }
+
+    /// Passes with something to start, those of S4 included.
+    pub(crate) fn ready(&self) -> usize {
+        self.rings.iter().map(VecDeque::len).sum()
     }
 
     fn destination(&self, address: &[u8]) -> Destination {
@@ -179,11 +184,11 @@ impl Lane {
             return None;
         }
         let slot = *self.free.first()?;
-        let order = if self.turn == 3 { [1, 0] } else { [0, 1] };
-        let (class, low, destination) = order.into_iter().find_map(|class| self.look(class))?;
+        let order = if self.turn == 3 { [true, false] } else { [false, true] };
+        let (low, destination) = order.into_iter().find_map(|low| Some((low, self.look(low)?)))?;
         self.turn = (self.turn + 1) % 4;
         // `look` has brought the chosen one to the front.
-        let id = self.rings.get_mut(class)?.pop_front()?;
+        let id = self.rings.get_mut(usize::from(low))?.pop_front()?;
         let pass = self.passes.get_mut(&id)?;
         pass.in_ring = false;
         let recipient = pass.ready.pop_front()?;
@@ -199,45 +204,59 @@ impl Lane {
         Some((slot, flight, sender))
     }
 
+    /// Whether those who stand back have all they get for now.
+    fn low_is_full(&self) -> bool {
+        let reserve = self.concurrency / 4;
+        self.used() >= self.concurrency.saturating_sub(reserve) && self.low_flights >= reserve && reserve > 0
+    }
+
     /// Brings the pass that should start next to the front of its ring.
-    fn look(&mut self, class: usize) -> Option<(usize, bool, Destination)> {
-        let low_is_full = self.low_flights >= self.concurrency.saturating_sub(self.reserve());
-        let share = self.share();
-        let mut best: Option<(usize, QueueId, bool, Destination)> = None;
-        let count = self.rings.get(class)?.len().min(LOOK_MAX);
+    fn look(&mut self, low: bool) -> Option<Destination> {
+        if low && self.low_is_full() {
+            return None;
+        }
+        let (ring, share) = (usize::from(low), self.share());
+        let mut best: Option<(usize, QueueId, Destination)> = None;
+        let count = self.rings.get(ring)?.len();
+        let mut looked = 0;
         for _ in 0..count {
-            let id = *self.rings.get(class)?.front()?;
-            let candidate = self.passes.get(&id).and_then(|pass| {
-                let destination = self.destination(&pass.ready.front()?.address);
-                let hog = pass.flying >= share;
-                let low = class == 1 || hog || self.troubled.contains(&destination);
-                let load = self.loads.get(&destination).copied().unwrap_or(0);
-                Some((load, low, destination))
-            });
-            match candidate {
+            let id = *self.rings.get(ring)?.front()?;
+            match self.place(id) {
                 // It has nothing to start after all.
                 None => {
-                    self.rings.get_mut(class)?.pop_front();
+                    self.rings.get_mut(ring)?.pop_front();
                     if let Some(pass) = self.passes.get_mut(&id) {
                         pass.in_ring = false;
                     }
                     continue;
                 }
-                Some((_, true, _)) if low_is_full => {}
-                Some((load, low, destination)) if load < share => return Some((class, low, destination)),
-                Some((load, low, destination)) => {
+                // Its message or its destination has lost its place in front.
+                Some((true, _)) if !low => {
+                    self.rings.get_mut(ring)?.pop_front();
+                    self.rings.get_mut(1)?.push_back(id);
+                    continue;
+                }
+                Some((_, destination)) => {
+                    let load = self.loads.get(&destination).copied().unwrap_or(0);
+                    if load < share {
+                        return Some(destination);
+                    }
                     if best.is_none_or(|(least, ..)| load < least) {
-                        best = Some((load, id, low, destination));
+                        best = Some((load, id, destination));
                     }
                 }
             }
-            self.rings.get_mut(class)?.rotate_left(1);
+            self.rings.get_mut(ring)?.rotate_left(1);
+            looked += 1;
+            if looked == LOOK_MAX {
+                break;
+            }
         }
-        let (_, id, low, destination) = best?;
-        let ring = self.rings.get_mut(class)?;
+        let (_, id, destination) = best?;
+        let ring = self.rings.get_mut(ring)?;
         let at = ring.iter().position(|&other| other == id)?;
         ring.rotate_left(at);
-        Some((class, low, destination))
+        Some(destination)
     }
 
     /// The address of a delivery of this message that is in flight.

@@ -1,0 +1,218 @@
+//! Who gets a slot: nothing old, dead or huge keeps new mail waiting, and no slot stays empty while anybody may use it.
+
+use std::sync::Arc;
+
+use contracts::QueueId;
+use contracts::clean::CleanRequest;
+use contracts::spawn::Outcome;
+use schedule::{Action, Channel, Config, Event, Found, Note, Now, Piece, Recipient, Schedule, Then, Todo};
+
+const NOW: Now = Now { wall: 1_000_000, steady: 5_000 };
+
+struct Bench {
+    machine: Schedule,
+    /// Deliveries in flight: slot and recipient.
+    flying: Vec<(u8, String)>,
+    opened: Vec<QueueId>,
+    waits: Vec<Action>,
+}
+
+impl Bench {
+    fn new(remote: u8) -> Self {
+        let config = Config { concurrency: [10, remote], ..Config::default() };
+        let (machine, _) = Schedule::start(config, NOW);
+        Self { machine, flying: Vec::new(), opened: Vec::new(), waits: Vec::new() }
+    }
+
+    fn tell(&mut self, event: Event) {
+        for action in self.machine.handle(event, NOW) {
+            match action {
+                Action::Deliver { slot, recipient, .. } => {
+                    self.flying.push((slot, String::from_utf8(recipient.to_vec()).unwrap()));
+                }
+                Action::Open { id, .. } => self.opened.push(id),
+                Action::Log(Note::OutOfRange) => panic!(),
+                other => self.waits.push(other),
+            }
+        }
+    }
+
+    /// A new message with one recipient.
+    fn arrives(&mut self, id: u64, recipient: &str) {
+        self.tell(Event::Hint(QueueId(id)));
+        let todo = Todo::Single {
+            channel: Channel::Remote,
+            sender: Arc::from(&b"s@x"[..]),
+            recipient: recipient.as_bytes().into(),
+            birth: NOW.wall,
+        };
+        self.tell(Event::Todo(QueueId(id), todo));
+    }
+
+    /// A new message with several.
+    fn list_arrives(&mut self, id: u64, recipients: impl Iterator<Item = String>) {
+        self.tell(Event::Hint(QueueId(id)));
+        self.tell(Event::Todo(QueueId(id), Todo::Settled { channels: [false, true] }));
+        self.tell(Event::Cleaned(CleanRequest::Envelope(QueueId(id)), true));
+        self.read(id, recipients);
+    }
+
+    fn read(&mut self, id: u64, recipients: impl Iterator<Item = String>) {
+        let recipients = recipients
+            .enumerate()
+            .map(|(offset, address)| Recipient { offset: offset as u64, address: address.as_bytes().into() });
+        let (sender, recipients) = (Arc::from(&b"s@x"[..]), recipients.collect());
+        let piece = Piece::Read { sender, birth: NOW.wall - 10, recipients, then: Then::End };
+        self.tell(Event::Piece(QueueId(id), Channel::Remote, piece));
+    }
+
+    /// Messages that have waited long enough, `recipient` each.
+    fn retries(&mut self, ids: std::ops::Range<u64>, recipient: &str) {
+        let found =
+            ids.map(|id| Found::Message { id: QueueId(id), due: [None, Some(NOW.wall - 1)] }).collect();
+        self.tell(Event::InfoFound { found, end: true });
+        self.read_opened(recipient);
+    }
+
+    fn read_opened(&mut self, recipient: &str) {
+        while let Some(id) = self.opened.pop() {
+            self.read(id.0, std::iter::once(recipient.to_owned()));
+        }
+    }
+
+    fn reports(&mut self, which: usize, outcome: Outcome) {
+        let (slot, _) = self.flying.remove(which);
+        self.tell(Event::Report { channel: Channel::Remote, slot, outcome, text: b"x\n".to_vec() });
+    }
+
+    fn flying_to(&self, part: &str) -> usize {
+        self.flying.iter().filter(|(_, recipient)| recipient.contains(part)).count()
+    }
+}
+
+#[test]
+fn ten_thousand_retries_leave_a_quarter_of_the_slots_to_new_mail() {
+    let mut bench = Bench::new(20);
+    bench.retries(1..10_001, "old@dead.example");
+    assert_eq!(bench.flying_to("dead"), 15);
+    for id in 20_001..20_006 {
+        bench.arrives(id, &format!("new{id}@alive.example"));
+    }
+    assert_eq!(bench.flying_to("alive"), 5);
+}
+
+#[test]
+fn a_huge_message_leaves_slots_to_the_next() {
+    let mut bench = Bench::new(20);
+    bench.list_arrives(1, (0..100).map(|n| format!("r{n}@d{n}.example")));
+    assert_eq!(bench.flying.len(), 15);
+    bench.arrives(2, "new@alive.example");
+    assert_eq!(bench.flying_to("alive"), 1);
+}
+
+#[test]
+fn two_lists_take_turns() {
+    let mut bench = Bench::new(4);
+    bench.list_arrives(1, (0..50).map(|n| format!("a{n}@one.example")));
+    bench.list_arrives(2, (0..50).map(|n| format!("b{n}@two.example")));
+    for _ in 0..40 {
+        bench.reports(0, Outcome::Failed);
+        assert!(bench.flying_to("one") >= 1 && bench.flying_to("two") >= 1, "{:?}", bench.flying);
+    }
+}
+
+#[test]
+fn a_destination_that_defers_does_not_get_the_reserve() {
+    let mut bench = Bench::new(20);
+    bench.arrives(1, "x@dead.example");
+    bench.reports(0, Outcome::Deferred);
+    for id in 2..100 {
+        bench.arrives(id, "x@dead.example");
+    }
+    assert_eq!(bench.flying_to("dead"), 15);
+    bench.arrives(100, "x@alive.example");
+    assert_eq!(bench.flying_to("alive"), 1);
+}
+
+#[test]
+fn a_destination_with_its_share_lets_another_go_first() {
+    let mut bench = Bench::new(8);
+    for id in 1..30 {
+        bench.arrives(id, "x@busy.example");
+    }
+    bench.arrives(30, "x@other.example");
+    assert_eq!(bench.flying_to("busy"), 8);
+    bench.reports(0, Outcome::Delivered);
+    assert_eq!(bench.flying_to("other"), 1, "it has waited behind 21, and goes first");
+}
+
+#[test]
+fn one_destination_alone_uses_every_slot() {
+    let mut bench = Bench::new(8);
+    for id in 1..30 {
+        bench.arrives(id, "x@only.example");
+    }
+    assert_eq!(bench.flying.len(), 8);
+    bench.reports(3, Outcome::Delivered);
+    assert_eq!(bench.flying.len(), 8);
+}
+
+#[test]
+fn a_flood_of_new_mail_leaves_retries_their_turn() {
+    let mut bench = Bench::new(4);
+    for id in 1..500 {
+        bench.arrives(id, &format!("x@new{id}.example"));
+    }
+    bench.retries(1000..1050, "x@old.example");
+    let mut retries = 0;
+    for _ in 0..100 {
+        bench.reports(0, Outcome::Delivered);
+        retries += usize::from(bench.flying.last().unwrap().1.contains("old"));
+        bench.read_opened("x@old.example");
+    }
+    assert!((10..=30).contains(&retries), "{retries} of 100");
+}
+
+#[test]
+fn a_held_channel_takes_mail_to_disk_and_keeps_it_there() {
+    let mut bench = Bench::new(0);
+    bench.arrives(1, "x@far.example");
+    assert!(bench.flying.is_empty());
+    assert!(bench.waits.iter().any(|action| matches!(action, Action::Settle { .. })));
+    bench.tell(Event::Settled(QueueId(1), true));
+    bench.tell(Event::Cleaned(CleanRequest::Envelope(QueueId(1)), true));
+    assert!(bench.opened.is_empty());
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_bounces_nothing_at_its_first_attempt_after() {
+    const YEAR: u64 = 31_536_000;
+    let mut bench = Bench::new(4);
+    let found = vec![Found::Message { id: QueueId(1), due: [None, Some(NOW.wall + 100)] }];
+    bench.tell(Event::InfoFound { found, end: true });
+    let attempt = |bench: &mut Bench, now: Now| {
+        let recipients = vec![Recipient { offset: 0, address: b"x@far.example"[..].into() }];
+        let sender = Arc::from(&b"s@x"[..]);
+        let piece = Piece::Read { sender, birth: NOW.wall, recipients, then: Then::End };
+        let mut ended = None;
+        let mut events = vec![Event::Alarm, Event::Piece(QueueId(1), Channel::Remote, piece)];
+        events.push(Event::Report {
+            channel: Channel::Remote,
+            slot: 0,
+            outcome: Outcome::Deferred,
+            text: vec![],
+        });
+        for event in events {
+            for action in bench.machine.handle(event, now) {
+                if let Action::Log(Note::Ended { outcome, .. }) = action {
+                    ended = Some(outcome);
+                }
+            }
+        }
+        ended
+    };
+    let jumped = Now { wall: NOW.wall + YEAR, steady: NOW.steady + 1000 };
+    assert_eq!(attempt(&mut bench, jumped), Some(Outcome::Deferred));
+    let later = Now { wall: jumped.wall + 4000, steady: jumped.steady + 4_000_000 };
+    assert_eq!(attempt(&mut bench, later), Some(Outcome::Failed));
+}

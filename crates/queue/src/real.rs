@@ -32,12 +32,20 @@ const FILE_MODE: u32 = 0o644;
 #[derive(Clone, Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    unnamed: bool,
 }
 
 impl RealDisk {
     /// A disk whose names are relative to `root`.
+    ///
+    /// Files without a name get one by way of `/proc`; where that is missing (in a chroot), they are not made at all.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self { root: root.to_path_buf(), unnamed: Path::new("/proc/self/fd").is_dir() }
+    }
+
+    /// The same disk as one that knows no files without a name.
+    pub fn without_unnamed(self) -> Self {
+        Self { unnamed: false, ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -49,6 +57,9 @@ impl Disk for RealDisk {
     type File = File;
 
     fn create_unnamed(&self, directory: &str) -> io::Result<Option<File>> {
+        if !self.unnamed {
+            return Ok(None);
+        }
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(FILE_MODE).custom_flags(OFlag::O_TMPFILE.bits());
         match options.open(self.path(directory)) {
@@ -167,5 +178,57 @@ fn stat(metadata: &std::fs::Metadata) -> Stat {
         changed: metadata.ctime(),
         uid: metadata.uid(),
         is_file: metadata.is_file(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_name_gets_one_and_keeps_its_number() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = RealDisk::at(root.path());
+        let file = disk.create_unnamed(".").unwrap().unwrap();
+        disk.append(&file, b"one ").unwrap();
+        disk.append(&file, b"two").unwrap();
+        disk.start_sync(&file);
+        disk.sync(&file).unwrap();
+        assert_eq!(disk.names(".").unwrap().count(), 0);
+        disk.link_unnamed(&file, "a").unwrap();
+        disk.sync_directory(".").unwrap();
+        assert_eq!(disk.link_unnamed(&file, "a").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(disk.stat("a").unwrap(), disk.stat_open(&file).unwrap());
+        let mut bytes = [0; 20];
+        assert_eq!(disk.read_at(&disk.open("a").unwrap(), 2, &mut bytes).unwrap(), 5);
+        assert_eq!(&bytes[..5], b"e two");
+    }
+
+    #[test]
+    fn marks_and_times_change_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = RealDisk::at(root.path());
+        let file = disk.create("a").unwrap();
+        disk.append(&file, b"Ta@b\0Tc@d\0").unwrap();
+        disk.mark("a", 5, b'D').unwrap();
+        assert_eq!(std::fs::read(root.path().join("a")).unwrap(), b"Ta@b\0Dc@d\0");
+        for seconds in [0, 1_000_000, 5_000_000_000] {
+            disk.set_times("a", seconds).unwrap();
+            let stat = disk.stat("a").unwrap();
+            assert_eq!((stat.modified, stat.accessed), (seconds, seconds));
+            assert!(stat.newest() >= stat.changed);
+        }
+        assert!(disk.mark("b", 0, b'D').is_err());
+    }
+
+    #[test]
+    fn a_directory_is_made_with_its_mode_whatever_the_umask() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = RealDisk::at(root.path());
+        for _ in 0..2 {
+            disk.make_directory("q", 0o1770).unwrap();
+            let mode = std::fs::metadata(root.path().join("q")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o1770);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! Peers are strangers: everybody may connect. Each is bounded in time and bytes; idle connections make room for new
 //! ones; a stranger's uid gets only part of the connections.
 
+mod crew;
 mod taking;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     caller::Roles,
     disk::Disk,
     incoming::{Caller, Qp},
-    service::taking::hand_off,
+    service::{crew::Crew, taking::hand_off},
     trigger,
 };
 use contracts::{QueueExit, queue_service::Reply};
@@ -50,6 +51,8 @@ const IDLE_ENOUGH: Duration = Duration::from_secs(1);
 const ROOM_WAIT: Duration = Duration::from_millis(200);
 /// How long hand-offs under way may take when the service is to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a thread waits for its next connection.
+const THREAD_LINGER: Duration = Duration::from_secs(5);
 /// A thread does little more than copy.
 const STACK_BYTES: usize = 256 * 1024;
 const READ_BUFFER_BYTES: usize = 64 * 1024;
@@ -62,6 +65,16 @@ pub struct Service<D: Disk> {
     directory: PathBuf,
     connections: Mutex<Connections>,
     changed: Condvar,
+    crew: Crew<Accepted>,
+}
+
+/// A connection that has been let in.
+#[derive(Debug)]
+struct Accepted {
+    stream: UnixStream,
+    number: u64,
+    uid: u32,
+    by: InvokedBy,
 }
 
 #[derive(Default, Debug)]
@@ -88,6 +101,7 @@ impl<D: Disk + 'static> Service<D> {
             directory: home.join("queue"),
             connections: Mutex::default(),
             changed: Condvar::new(),
+            crew: Crew::new(),
         })
     }
 
@@ -144,12 +158,24 @@ impl<D: Disk + 'static> Service<D> {
             let _ = (&stream).write(&refusal.encode());
             return;
         };
+        self.give_to_a_thread(Accepted { stream, number, uid, by });
+    }
+
+    /// Hands a connection to a thread that has ended another, or to a new one.
+    fn give_to_a_thread(self: &Arc<Self>, accepted: Accepted) {
+        let number = accepted.number;
+        if self.crew.offer(accepted) {
+            return;
+        }
         let service = Arc::clone(self);
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            let registered = Registered { service: &service, number };
-            let _ = registered.serve(&stream, uid, by);
+            while let Some(accepted) = service.crew.next(THREAD_LINGER) {
+                let registered = Registered { service: &service, number: accepted.number };
+                let _ = registered.serve(&accepted.stream, accepted.uid, accepted.by);
+            }
         });
         if thread.is_err() {
+            self.crew.withdraw(|accepted| accepted.number == number);
             self.forget(number);
         }
     }

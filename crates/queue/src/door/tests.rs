@@ -43,9 +43,13 @@ struct Running {
 
 impl Running {
     fn start(home: &Path) -> Self {
+        Self::start_on(home, Queue::open(home).unwrap())
+    }
+
+    fn start_on(home: &Path, queue: Queue) -> Self {
         use std::os::fd::AsFd;
         let listener = UnixListener::bind(home.join("run/queue")).unwrap();
-        let service = Service::new(Queue::open(home).unwrap(), Roles::of(home).unwrap(), home);
+        let service = Service::new(queue, Roles::of(home).unwrap(), home);
         let (lifeline, end) = UnixStream::pair().unwrap();
         let service = Arc::clone(&service);
         let thread = std::thread::spawn(move || service.run(&listener, &[end.as_fd()]));
@@ -95,6 +99,27 @@ fn the_service_queues_what_a_reader_then_finds() {
     let line = stored.iter().position(|&b| b == b'\n').unwrap();
     assert!(stored.starts_with(format!("Received: (qmail {} invoked by uid ", accepted.qp).as_bytes()));
     assert!(stored[line + 1..] == message[..]);
+}
+
+#[test]
+fn a_disk_without_unnamed_files_keeps_the_same_promises() {
+    let home = home();
+    let disk = crate::real::RealDisk::at(&home.path().join("queue")).without_unnamed();
+    let running = Running::start_on(home.path(), Queue::on(disk).unwrap());
+    let door = Door::new(home.path(), None);
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let door = door.clone();
+            std::thread::spawn(move || {
+                send(&door, b"m", &[b"r@y"]).unwrap();
+                send(&door, b"m", &[&[b'r'; 1003]]).unwrap_err();
+                drop(door.open().unwrap());
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    drop(running);
+    assert_eq!((queued(home.path()), litter(home.path())), (8, 8));
 }
 
 #[test]

@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn fields_are_folded_after_commas_before_78_bytes() {
-        let value = vec!["0123456789@example.com"; 7].join(",");
+        let value = ["0123456789@example.com"; 7].join(",");
         assert_eq!(
             again(value.as_bytes()).unwrap(),
             "To: 0123456789@example.com, 0123456789@example.com, 0123456789@example.com,\n  \

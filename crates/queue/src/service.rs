@@ -174,8 +174,7 @@ impl<D: Disk + 'static> Service<D> {
                 let _ = registered.serve(&accepted.stream, accepted.uid, accepted.by);
             }
         });
-        if thread.is_err() {
-            self.crew.withdraw(|accepted| accepted.number == number);
+        if thread.is_err() && self.crew.withdraw(|accepted| accepted.number == number) {
             self.forget(number);
         }
     }

@@ -36,9 +36,12 @@ impl<T> Crew<T> {
         taken
     }
 
-    /// Takes work back for which no thread could be started.
-    pub(super) fn withdraw(&self, is_it: impl Fn(&T) -> bool) {
-        self.lock().work.retain(|work| !is_it(work));
+    /// Takes work back for which no thread could be started. False when another thread has it by now.
+    pub(super) fn withdraw(&self, is_it: impl Fn(&T) -> bool) -> bool {
+        let mut state = self.lock();
+        let before = state.work.len();
+        state.work.retain(|work| !is_it(work));
+        state.work.len() < before
     }
 
     /// The next piece of work; `None` when there was none for so long.
@@ -92,7 +95,8 @@ mod tests {
         let crew = Crew::new();
         assert!(!crew.offer(1));
         assert!(!crew.offer(2));
-        crew.withdraw(|n| *n == 1);
+        assert!(crew.withdraw(|n| *n == 1));
+        assert!(!crew.withdraw(|n| *n == 1));
         assert_eq!(crew.next(Duration::ZERO), Some(2));
         assert_eq!(crew.next(Duration::ZERO), None);
     }

@@ -87,8 +87,11 @@ fn of_route(channel: route::Channel) -> Channel {
     }
 }
 
+/// A message on its way to S5, and, if it has just been read, what the log is told of it.
+pub(crate) type Arriving = (Preprocessed, Option<(Vec<u8>, Kind)>);
+
 /// Writes S5 of a batch of messages, those just read (with their log lines) and those attempted from S4.
-pub(crate) fn write(queue: &Queue, results: &Results, batch: Vec<(Preprocessed, Option<(Vec<u8>, Kind)>)>) {
+pub(crate) fn write(queue: &Queue, results: &Results, batch: Vec<Arriving>) {
     let (messages, reads): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let written = queue.write_preprocessed(&messages);
     for ((message, read), result) in messages.iter().zip(reads).zip(written) {

@@ -17,7 +17,7 @@ const READ_BYTES: usize = 65_536;
 pub(crate) struct Trigger {
     reader: File,
     /// Held so that the FIFO never reports that its writers have gone.
-    _writer: Option<File>,
+    _writer: File,
     decoder: TriggerDecoder,
     buffer: Vec<u8>,
 }
@@ -28,7 +28,7 @@ impl Trigger {
         let path = queue.join("lock/trigger");
         let nonblocking = OFlag::O_NONBLOCK.bits();
         let reader = OpenOptions::new().read(true).custom_flags(nonblocking).open(&path)?;
-        let writer = OpenOptions::new().write(true).custom_flags(nonblocking).open(&path).ok();
+        let writer = OpenOptions::new().write(true).custom_flags(nonblocking).open(&path)?;
         Ok(Self { reader, _writer: writer, decoder: TriggerDecoder::default(), buffer: vec![0; READ_BYTES] })
     }
 

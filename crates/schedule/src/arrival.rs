@@ -34,11 +34,14 @@ impl Schedule {
         }
     }
 
-    pub(crate) fn want_scan(&mut self) {
-        if self.todo_scan.running {
-            self.todo_scan.again = true;
+    pub(crate) fn want_scan(&mut self, now: Now) {
+        let scan = &mut self.todo_scan;
+        if scan.running {
+            scan.again = true;
+        } else if now.steady < scan.rests_until {
+            self.timing.scan_by(scan.rests_until);
         } else if self.stop == Stop::No {
-            self.todo_scan.running = true;
+            (scan.running, scan.began) = (true, now.steady);
             self.out.push(Action::ScanTodo { restart: true });
         }
     }
@@ -52,10 +55,13 @@ impl Schedule {
         } else if !end {
             self.out.push(Action::ScanTodo { restart: false });
         } else {
-            self.todo_scan.running = false;
+            let scan = &mut self.todo_scan;
+            scan.running = false;
+            scan.rests_until = now.steady.saturating_add(now.steady.saturating_sub(scan.began));
+            let again = std::mem::take(&mut scan.again);
             self.timing.scanned(now);
-            if std::mem::take(&mut self.todo_scan.again) {
-                self.want_scan();
+            if again {
+                self.want_scan(now);
             }
         }
     }

@@ -31,6 +31,9 @@ pub(crate) struct TodoScan {
     pub(crate) running: bool,
     /// Once more when this one is through.
     pub(crate) again: bool,
+    pub(crate) began: Millis,
+    /// No other one before this, so that scans take at most half of the time however often they are asked for.
+    pub(crate) rests_until: Millis,
 }
 
 /// A walk that goes on piece by piece, with pauses.
@@ -94,7 +97,7 @@ impl Schedule {
             timing: Timing::new(now),
             hints: VecDeque::new(),
             reading: 0,
-            todo_scan: TodoScan { running: true, again: false },
+            todo_scan: TodoScan { running: true, began: now.steady, ..TodoScan::default() },
             info_walk: Walk::Asked,
             sweep: Walk::Asked,
             deliveries: 0,
@@ -122,7 +125,7 @@ impl Schedule {
         }
         match event {
             Event::Hint(id) => self.hint(id),
-            Event::ScanWanted => self.want_scan(),
+            Event::ScanWanted => self.want_scan(now),
             Event::TodoFound { ids, end } => self.todo_found(&ids, end, now),
             Event::InfoFound { found, end } => self.info_found(&found, end, now),
             Event::Swept { orphans, end } => self.swept(&orphans, end, now),

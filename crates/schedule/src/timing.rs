@@ -64,6 +64,11 @@ impl Timing {
         self.scan_at = now.steady.saturating_add(SCAN_PERIOD_MILLIS);
     }
 
+    /// Lets the next scan of `todo` come sooner.
+    pub(crate) fn scan_by(&mut self, at: Millis) {
+        self.scan_at = self.scan_at.min(at);
+    }
+
     pub(crate) fn later(&mut self, now: Now, wait: Millis, id: QueueId, errand: Errand) {
         self.count = self.count.wrapping_add(1);
         self.errands.insert((now.steady.saturating_add(wait), self.count), (id, errand));
@@ -106,7 +111,7 @@ impl Schedule {
         }
         if self.timing.scan_at <= now.steady {
             self.timing.scanned(now);
-            self.want_scan();
+            self.want_scan(now);
         }
         if let Walk::Next { at, restart } = self.sweep
             && at <= now.steady

@@ -172,3 +172,66 @@ fn a_slow_first_attempt_moves_to_s5_while_it_is_in_flight() {
     assert_eq!(files[&format!("info/{hash}/{id}")], b"Fs@x\0");
     assert_eq!(files[&format!("remote/{hash}/{id}")], b"Tsilent@far.example\0");
 }
+
+#[test]
+fn new_mail_does_not_wait_for_two_thousand_that_wait_for_their_time() {
+    let mut world = World::new();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(100_000);
+    for id in 1_000_000_000..1_000_002_000u64 {
+        let name = |place: &str| world.queue().join(format!("{place}/{}/{id}", id % world::SPLIT));
+        std::fs::write(name("mess"), b"x").unwrap();
+        std::fs::write(name("info"), b"Fs@x\0").unwrap();
+        std::fs::write(name("remote"), b"Tsoft@far.example\0").unwrap();
+        let file = std::fs::File::options().write(true).open(name("remote")).unwrap();
+        file.set_modified(later).unwrap();
+    }
+    world.start(by_name);
+    world.inject("s@x", &["joe@here.example"]);
+    world.wait_for("end msg", 1);
+    assert_eq!(world.stop(), Some(0));
+    assert_eq!(world.log.iter().filter(|line| line.starts_with("starting")).count(), 1);
+    // The times were written back as they were.
+    let file = world.queue().join(format!("remote/{}/1000000000", 1_000_000_000 % world::SPLIT));
+    let kept = file.metadata().unwrap().modified().unwrap();
+    assert!(kept > std::time::SystemTime::now() + std::time::Duration::from_secs(90_000));
+}
+
+#[test]
+fn a_bounce_that_nobody_takes_is_given_up_after_the_lifetime() {
+    let mut world = World::new();
+    world.control("queuelifetime", "10\n");
+    let program = world.home.path().join("qq");
+    let tries = world.home.path().join("tries");
+    std::fs::write(&program, format!("#!/bin/sh\ncat >/dev/null; cat <&1 >>{}\nexit 31\n", tries.display()))
+        .unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::write(world.queue().join("mess/1/100"), b"x\n").unwrap();
+    std::fs::write(world.queue().join("info/1/100"), b"Fjoe@here.example\0").unwrap();
+    let bounce = world.queue().join("bounce/100");
+    std::fs::write(&bounce, b"<gone@x>:\nold\n\n").unwrap();
+    let file = std::fs::File::options().write(true).open(&bounce).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(1000)).unwrap();
+    world.start_with(by_name, &[120], &[("QMAILQUEUE", program.to_str().unwrap())]);
+    world.wait_for("end msg 100", 1);
+    assert_eq!(world.stop(), Some(0));
+    assert!(world.log.iter().any(|line| line == "unwanted bounce: discarding bounce/100"), "{:?}", world.log);
+    assert_eq!(std::fs::read(tries).unwrap(), b"F\0Tjoe@here.example\0\0F#@[]\0Tpostmaster@mx.example\0\0");
+    assert!(world.files().is_empty());
+}
+
+#[test]
+fn a_spawner_that_dies_ends_the_manager_in_good_order() {
+    let mut world = World::new();
+    world.start(|command| {
+        if command.recipient.starts_with(b"die") { panic!("as the test wants") } else { Some(b"Kok\n") }
+    });
+    world.inject("s@x", &["die@here.example"]);
+    assert_eq!(world.end(), Some(0));
+    assert!(
+        world.log.contains(&"alert: oh no! lost spawn connection! dying...".to_owned()),
+        "{:?}",
+        world.log
+    );
+    assert_eq!(world.log.last().unwrap(), "status: exiting");
+    assert!(world.files().keys().any(|name| name.starts_with("todo/")), "it is still queued");
+}

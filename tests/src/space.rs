@@ -3,7 +3,7 @@
 //! Both belong to the calling thread and to the programs it starts. Nothing of the machine is changed, and nothing is
 //! left when they have ended.
 
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -102,6 +102,10 @@ fn add_to_var(var: &Path) {
     }
     fs::create_dir(var.join("qmail")).unwrap();
     bind(var, Path::new("/var"));
+    // The scratch directory is removed recursively at the end, on this very thread: through these mounts that would
+    // empty the machine's own /var.
+    umount2(var, MntFlags::MNT_DETACH).unwrap();
+    assert!(var.read_dir().unwrap().next().is_none(), "nothing of the machine is left in the scratch directory");
 }
 
 fn write_accounts(scratch: &Path) -> Accounts {

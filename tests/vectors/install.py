@@ -66,7 +66,7 @@ def programs_in(directory):
 # ---------------------------------------------------------------- root: a private /var/qmail
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 4096, 16384, 1 << 18, 2
 
 
 def mount(source, target, kind=None, flags=0):
@@ -132,3 +132,5 @@ def replace_var(var):
         else: shutil.copy2(old, new)
     os.mkdir(var + "/qmail")
     mount(var, "/var", None, MS_BIND | MS_REC)
+    # Whoever removes the scratch directory in here must not reach the machine's own /var through these mounts.
+    if LIBC.umount2(var.encode(), MNT_DETACH) != 0: raise OSError(ctypes.get_errno(), "umount %s" % var)

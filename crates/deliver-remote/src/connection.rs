@@ -15,7 +15,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::message_source::{MessageSource, PIECE_BYTES};
 use crate::outcome::{Outcome, Verdict};
-use crate::session::{Envelope, Session, Step};
+use crate::session::{Envelope, Introduction, Session, Step};
+use crate::settings::Settings;
 
 /// How long the answer to QUIT is waited for, after the result was reported (D19).
 const QUIT_LIMIT: Duration = Duration::from_secs(1);
@@ -64,24 +65,26 @@ pub struct Connection {
     reply_limit: Duration,
     /// Transactions that ended with a message taken.
     carried: u32,
+    /// A reply did not come in time.
+    timed_out: bool,
 }
 
 impl Connection {
-    /// Connects within `connect_limit`; nothing has been read yet.
+    /// Connects; nothing has been read yet.
     pub async fn open(
         address: SocketAddr,
-        helo_host: &[u8],
-        connect_limit: Duration,
-        reply_limit: Duration,
+        introduction: Introduction,
+        settings: &Settings,
     ) -> Result<Self, Unconnected> {
-        let stream = match timeout(connect_limit, TcpStream::connect(address)).await {
+        let stream = match timeout(settings.connect_limit, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(Unconnected::of(&error)),
             Err(_) => return Err(Unconnected::TimedOut),
         };
         // Commands are small and each is waited for.
         let _ = stream.set_nodelay(true);
-        Ok(Self { stream, session: Session::new(helo_host), reply_limit, carried: 0 })
+        let session = Session::new(&settings.helo_host, introduction);
+        Ok(Self { stream, session, reply_limit: settings.reply_limit, carried: 0, timed_out: false })
     }
 
     /// One transaction, after the introduction where that is still to be made.
@@ -114,6 +117,11 @@ impl Connection {
             self.carried = self.carried.saturating_add(1);
         }
         outcome
+    }
+
+    /// The server hung up on EHLO; it may like HELO better.
+    pub fn was_lost_at_ehlo(&self) -> bool {
+        !self.timed_out && self.session.was_lost_at_ehlo()
     }
 
     /// Messages that this connection has carried.
@@ -159,7 +167,10 @@ impl Connection {
                         return;
                     }
                 }
-                _ => return self.session.lose(),
+                ended => {
+                    self.timed_out = ended.is_none();
+                    return self.session.lose();
+                }
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::message_source::MessageSource;
 use crate::name_servers::NameServers;
 use crate::outcome::{Outcome, Verdict};
 use crate::pool::{Place, Pool, Turn};
-use crate::session::Envelope;
+use crate::session::{Envelope, Introduction};
 use crate::settings::{Settings, Watched};
 use crate::tcpto::{Attempt, Standing, TimeoutTable};
 use crate::{targets, text};
@@ -161,19 +161,29 @@ impl Deliverer {
                 place
             }
         };
-        let mut connection = self.connect(target, settings).await?;
-        let outcome = connection.transact(envelope, message).await;
+        let mut connection = self.connect(target, Introduction::Extended, settings).await?;
+        let mut outcome = connection.transact(envelope, message).await;
+        if connection.was_lost_at_ehlo()
+            && let Ok(plain) = self.connect(target, Introduction::Plain, settings).await
+        {
+            connection = plain;
+            outcome = connection.transact(envelope, message).await;
+        }
         self.put_away(connection, place, leftover);
         Ok(outcome)
     }
 
-    async fn connect(&self, target: SocketAddr, settings: &Settings) -> Result<Box<Connection>, Unconnected> {
+    async fn connect(
+        &self,
+        target: SocketAddr,
+        introduction: Introduction,
+        settings: &Settings,
+    ) -> Result<Box<Connection>, Unconnected> {
         let standing = self.tcpto.standing(target.ip(), unix_seconds());
         if standing == Standing::Avoid {
             return Err(Unconnected::TimedOut);
         }
-        let opened =
-            Connection::open(target, &settings.helo_host, settings.connect_limit, settings.reply_limit).await;
+        let opened = Connection::open(target, introduction, settings).await;
         let attempt =
             if matches!(opened, Err(Unconnected::TimedOut)) { Attempt::TimedOut } else { Attempt::Answered };
         self.tcpto.note(target.ip(), attempt, standing, unix_seconds());

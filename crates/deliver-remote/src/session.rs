@@ -32,6 +32,15 @@ pub enum Step {
     Ended,
 }
 
+/// How we introduce ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Introduction {
+    /// EHLO, and HELO where that is not understood.
+    Extended,
+    /// HELO at once, for a server that has hung up on EHLO.
+    Plain,
+}
+
 /// The envelope of one transaction, addresses already quoted (RFC 5321 §4.1.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
@@ -82,6 +91,7 @@ enum Body {
 #[derive(Debug)]
 pub struct Session {
     helo_host: Vec<u8>,
+    introduction: Introduction,
     parser: ReplyParser,
     output: Vec<u8>,
     expected: VecDeque<Expected>,
@@ -97,9 +107,10 @@ pub struct Session {
 
 impl Session {
     /// Waits for the greeting of a new connection. `helo_host` is our name.
-    pub fn new(helo_host: &[u8]) -> Self {
+    pub fn new(helo_host: &[u8], introduction: Introduction) -> Self {
         Self {
             helo_host: helo_host.to_vec(),
+            introduction,
             parser: ReplyParser::default(),
             output: Vec::new(),
             expected: VecDeque::from([Expected::Greeting]),
@@ -172,6 +183,11 @@ impl Session {
         let possible_duplicate = transaction.body == Body::Sent;
         transaction.body = if possible_duplicate { Body::Sent } else { Body::NotYet };
         transaction.verdict.get_or_insert(Verdict::Died { possible_duplicate });
+    }
+
+    /// The server greeted us and hung up on EHLO, as some very old ones do.
+    pub fn was_lost_at_ehlo(&self) -> bool {
+        self.lost && self.expected.front() == Some(&Expected::Ehlo) && self.parser.is_empty()
     }
 
     /// The message file broke off: nothing more can be said on this connection.
@@ -263,7 +279,10 @@ impl Session {
 
     fn greeted(&mut self, reply: Reply) {
         if reply.code == Some(220) {
-            self.introduce(Expected::Ehlo, b"EHLO ");
+            match self.introduction {
+                Introduction::Extended => self.introduce(Expected::Ehlo, b"EHLO "),
+                Introduction::Plain => self.introduce(Expected::Helo, b"HELO "),
+            }
         } else {
             self.refuse_session(Verdict::GreetingFailed(reply));
         }

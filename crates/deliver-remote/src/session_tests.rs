@@ -69,7 +69,7 @@ fn marks(outcome: &Outcome) -> String {
 
 #[test]
 fn without_extensions_the_dialogue_is_that_of_qmail_remote() {
-    let mut session = Session::new(b"me");
+    let mut session = Session::new(b"me", Introduction::Extended);
     let (said, outcome) = play(
         &mut session,
         2,
@@ -85,7 +85,7 @@ fn without_extensions_the_dialogue_is_that_of_qmail_remote() {
 
 #[test]
 fn offered_extensions_are_used() {
-    let mut session = Session::new(b"me");
+    let mut session = Session::new(b"me", Introduction::Extended);
     let (said, outcome) =
         play(&mut session, 1, &with(&PIPED, &["250 ok\r\n250 ok\r\n354 go\r\n", "250 q\r\n"]));
     assert_eq!(
@@ -127,7 +127,7 @@ fn every_refusal_has_its_result_with_and_without_pipelining() {
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         for start in [&PLAIN[..], &PIPED[..]] {
             // Without pipelining a refused command ends the transaction, and later replies never come.
-            let outcome = play(&mut Session::new(b"me"), 2, &with(start, &lines)).1;
+            let outcome = play(&mut Session::new(b"me", Introduction::Extended), 2, &with(start, &lines)).1;
             assert_eq!(marks(&outcome), want, "{replies:?} {start:?}");
         }
     }
@@ -137,7 +137,7 @@ fn every_refusal_has_its_result_with_and_without_pipelining() {
 fn a_message_for_nobody_is_never_sent() {
     // The server answers DATA with 354 although no recipient is left.
     for (replies, want) in [("550 no\r\n354 go\r\n", "h D nobody"), ("450 no\r\n354 go\r\n", "s D nobody")] {
-        let mut session = Session::new(b"me");
+        let mut session = Session::new(b"me", Introduction::Extended);
         let reply = format!("250 ok\r\n{replies}");
         let (said, outcome) = play(&mut session, 1, &with(&PIPED, &[&reply]));
         assert!(said.ends_with("DATA\r\n"), "{said}");
@@ -149,7 +149,7 @@ fn a_message_for_nobody_is_never_sent() {
 #[test]
 fn a_failed_transaction_is_reset_before_the_next() {
     for start in [&PLAIN[..], &PIPED[..]] {
-        let mut session = Session::new(b"me");
+        let mut session = Session::new(b"me", Introduction::Extended);
         let failed = play(&mut session, 1, &with(start, &["250 ok\r\n", "550 no\r\n", "554 none\r\n"])).1;
         assert_eq!(marks(&failed), "h D nobody");
         assert!(session.is_reusable());
@@ -171,10 +171,30 @@ fn greetings_and_names_can_be_refused() {
         (vec!["220 hi\r\n"], " died", true),
         (vec![], " died", true),
     ] {
-        let outcome = play(&mut Session::new(b"me"), 1, &replies).1;
+        let outcome = play(&mut Session::new(b"me", Introduction::Extended), 1, &replies).1;
         assert_eq!(marks(&outcome), want, "{replies:?}");
         assert_eq!(outcome.permits_another_address(), another);
     }
+}
+
+#[test]
+fn a_server_that_hangs_up_on_ehlo_is_known_and_can_be_told_helo() {
+    let mut session = Session::new(b"me", Introduction::Extended);
+    play(&mut session, 1, &["220 hi\r\n"]);
+    assert!(session.was_lost_at_ehlo());
+    for replies in [&["554 no\r\n"][..], &[], &["220 hi\r\n", "2"], &["220 hi\r\n", "502 x\r\n"]] {
+        let mut session = Session::new(b"me", Introduction::Extended);
+        play(&mut session, 1, replies);
+        assert!(!session.was_lost_at_ehlo(), "{replies:?}");
+    }
+    let mut session = Session::new(b"me", Introduction::Plain);
+    let (said, outcome) = play(
+        &mut session,
+        1,
+        &["220 hi\r\n", "250 me\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 q\r\n"],
+    );
+    assert!(said.starts_with("HELO me\r\nMAIL"), "{said}");
+    assert_eq!(marks(&outcome), "r K");
 }
 
 #[test]
@@ -188,14 +208,14 @@ fn a_server_that_goes_away_lets_another_have_the_message() {
         (vec!["550 x\r\n"], false),
         (vec!["250 x\r\n", "250 x\r\n", "354 x\r\n"], false),
     ] {
-        let outcome = play(&mut Session::new(b"me"), 1, &with(&PLAIN, &replies)).1;
+        let outcome = play(&mut Session::new(b"me", Introduction::Extended), 1, &with(&PLAIN, &replies)).1;
         assert_eq!(outcome.permits_another_address(), another, "{replies:?}");
     }
 }
 
 #[test]
 fn words_out_of_turn_end_the_reuse_of_a_connection() {
-    let mut session = Session::new(b"me");
+    let mut session = Session::new(b"me", Introduction::Extended);
     play(&mut session, 1, &with(&PIPED, &["250 a\r\n250 b\r\n354 c\r\n", "250 d\r\n421 idle too long\r\n"]));
     assert!(!session.is_reusable());
 }
@@ -214,7 +234,7 @@ proptest! {
         recipients in 1usize..5,
     ) {
         let all = with(&["220 hi\r\n"], &codes);
-        let (said, outcome) = play(&mut Session::new(b"me"), recipients, &all);
+        let (said, outcome) = play(&mut Session::new(b"me", Introduction::Extended), recipients, &all);
         prop_assert!(outcome.recipients.len() <= recipients);
         if matches!(outcome.verdict, Verdict::Accepted(_)) {
             prop_assert!(outcome.recipients.len() == recipients);

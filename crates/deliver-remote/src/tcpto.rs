@@ -194,6 +194,8 @@ fn least_useful(bytes: &[u8], shape: Shape) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
     use Attempt::*;
     use Standing::*;
 
@@ -253,6 +255,25 @@ mod tests {
         assert_eq!(table.standing(address(0), NOW + 64), Unknown);
         assert_eq!(table.standing(address(1), NOW + 64), Listed);
         assert_eq!(table.standing(address(200), NOW + 64), Listed);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_file_is_a_table(bytes in proptest::collection::vec(any::<u8>(), 0..1100), now: u32, last: u8) {
+            let (home, table) = home(0);
+            for name in ["tcpto", "tcpto6"] {
+                std::fs::write(home.path().join("queue/lock").join(name), &bytes).unwrap();
+            }
+            for address in [IpAddr::from([192, 0, 2, last]), IpAddr::from([last; 16])] {
+                let standing = table.standing(address, now);
+                table.note(address, TimedOut, standing, now);
+                table.note(address, Answered, Listed, now);
+                prop_assert_eq!(table.standing(address, now), Unknown);
+            }
+            let length = std::fs::metadata(home.path().join("queue/lock/tcpto")).unwrap().len();
+            prop_assert_eq!(usize::try_from(length).unwrap(), bytes.len());
+        }
     }
 
     #[test]

@@ -401,3 +401,15 @@ async fn the_next_address_gets_the_message_when_the_first_cannot_take_it() {
         .await;
     }
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_ehlo_gets_helo() {
+    local(async {
+        let server =
+            server(|number, line| if line.starts_with("EHLO") { None } else { kind(number, line) }).await;
+        let home = Home::new(server.address, &[]);
+        assert_eq!(deliver(&home.deliverer(), &["a@dest.test"]).await, TAKEN);
+        assert_eq!(server.heard.borrow()[1][0], "HELO me.test");
+    })
+    .await;
+}

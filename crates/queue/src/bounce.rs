@@ -8,8 +8,8 @@ use contracts::QueueId;
 use std::io;
 
 impl<D: Disk> Queue<D> {
-    /// Appends a paragraph and returns when it is on stable storage. Only then may the recipient be marked: otherwise a
-    /// crash could forget the failure and remember the mark (D4).
+    /// Appends a paragraph and returns when it is on stable storage. Only then may the recipient be marked: otherwise
+    /// a crash could forget the failure and remember the mark (D4).
     pub fn append_bounce(&self, id: QueueId, text: &[u8]) -> io::Result<()> {
         let name = self.layout.bounce(id);
         let file = self.disk.open_append(&name)?;

@@ -52,8 +52,8 @@ pub enum ReadError {
 }
 
 impl<D: Disk> Queue<D> {
-    /// Reads recipients from `offset` (0, or a piece's `next_offset`) on, until there are `count` that are not done or
-    /// about [`RECORD_MAX_BYTES`] have been read. A piece may be empty without being the end.
+    /// Reads recipients from `offset` (0, or a piece's `next_offset`) on, until there are `count` that are not done
+    /// or about [`RECORD_MAX_BYTES`] have been read. A piece may be empty without being the end.
     pub fn read_channel(
         &self,
         id: QueueId,

@@ -27,8 +27,8 @@ impl<'q, D: Disk> Cleaner<'q, D> {
         Self { queue, decoder: CleanDecoder::default(), since_sweep: 0 }
     }
 
-    /// Carries out every request that the next bytes complete. Returns one answer for each, in order: many requests in one
-    /// read get their answers in one write.
+    /// Carries out every request that the next bytes complete. Returns one answer for each, in order: many requests
+    /// in one read get their answers in one write.
     pub fn handle(&mut self, bytes: &[u8], now: i64) -> Vec<u8> {
         let (queue, since_sweep) = (self.queue, &mut self.since_sweep);
         let mut replies = Vec::new();

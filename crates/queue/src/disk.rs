@@ -54,7 +54,8 @@ pub trait Disk: Send + Sync {
     fn append(&self, file: &Self::File, bytes: &[u8]) -> io::Result<()>;
     /// Reads at an offset; fewer bytes than asked for only at the end.
     fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
-    /// Starts writing to the device without waiting, so that the `sync` of several files shares one wait. Only a hint.
+    /// Starts writing to the device without waiting, so that the `sync` of several files shares one wait. Only a
+    /// hint.
     fn start_sync(&self, file: &Self::File);
     /// Returns when the file's bytes and size are on stable storage.
     fn sync(&self, file: &Self::File) -> io::Result<()>;

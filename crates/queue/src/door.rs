@@ -59,8 +59,8 @@ impl Door {
         Self { home: home.to_path_buf(), program }
     }
 
-    /// Begins to hand over a message. An error is one of this process (no descriptors, cannot fork), which callers report
-    /// in their own words; that the program cannot be executed is told by [`HandOff::finish`].
+    /// Begins to hand over a message. An error is one of this process (no descriptors, cannot fork), which callers
+    /// report in their own words; that the program cannot be executed is told by [`HandOff::finish`].
     pub fn open(&self) -> io::Result<HandOff> {
         self.open_with(&Surroundings::default())
     }

@@ -8,10 +8,10 @@
 //! sync todo                                               S4, durable: accepted
 //! ```
 //!
-//! ID is the message's inode number, so the names are ours alone. The second step waits for nothing: nobody looks into
-//! `mess` for what is in neither `todo` nor `info`, so the link may be durable before the bytes are, and the three syncs
-//! can share one wait. What is dropped before it is accepted leaves nothing behind (D35), as files without a name go with
-//! the process, even a killed one.
+//! ID is the message's inode number, so the names are ours alone. The second step waits for nothing: nobody looks
+//! into `mess` for what is in neither `todo` nor `info`, so the link may be durable before the bytes are, and the
+//! three syncs can share one wait. What is dropped before it is accepted leaves nothing behind (D35), as files
+//! without a name go with the process, even a killed one.
 //!
 //! Where there are no files without a name, the message begins its life as `pid/...` and the envelope as `intd/ID`.
 
@@ -67,7 +67,8 @@ impl<F> Draft<F> {
     }
 }
 
-/// One message being queued: first its bytes, then its envelope, then [`Incoming::commit`]. Dropped before, it is gone.
+/// One message being queued: first its bytes, then its envelope, then [`Incoming::commit`]. Dropped before, it is
+/// gone.
 #[derive(Debug)]
 pub struct Incoming<'q, D: Disk> {
     queue: &'q Queue<D>,
@@ -223,8 +224,8 @@ impl<D: Disk> Incoming<'_, D> {
             Draft::Unnamed(file) => disk.link_unnamed(file, &todo).map_err(EnqueueError::Todo)?,
             Draft::Named(_, name) => disk.link(name, &todo).map_err(EnqueueError::Todo)?,
         }
-        // S4: qmail-send may see it from now on. Should the last sync fail, the envelope is taken back and the message left to
-        // the sweep: who has seen the envelope already must not miss the message.
+        // S4: qmail-send may see it from now on. Should the last sync fail, the envelope is taken back and the
+        // message left to the sweep: who has seen the envelope already must not miss the message.
         let made = std::mem::replace(&mut self.made, vec![todo]);
         self.queue.sync_directory("todo").map_err(EnqueueError::Todo)?; // S4, durable: accepted
         self.made.clear();

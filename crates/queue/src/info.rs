@@ -32,7 +32,8 @@ impl<D: Disk> Queue<D> {
         Ok(Info { sender, birth: stat.modified })
     }
 
-    /// Removes `info/ID`, after which the message is nobody's (S2) until `qmail-clean` removes it; fine when it is gone.
+    /// Removes `info/ID`, after which the message is nobody's (S2) until `qmail-clean` removes it; fine when it is
+    /// gone.
     pub fn remove_info(&self, id: QueueId) -> io::Result<()> {
         unlink_if_present(&self.disk, &self.layout.info(id))
     }

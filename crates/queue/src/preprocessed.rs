@@ -57,8 +57,8 @@ impl<D: Disk> Queue<D> {
     /// those, `todo/ID` may now be removed (by `qmail-clean`): S5 begins with its removal.
     ///
     /// All files are written before the first is waited for, and each directory is synced once, so a batch costs
-    /// little more than a single message. On an error the message's files may remain; it is still in S4, and the next try
-    /// starts from scratch, as does one after a crash.
+    /// little more than a single message. On an error the message's files may remain; it is still in S4, and the next
+    /// try starts from scratch, as does one after a crash.
     pub fn write_preprocessed(&self, batch: &[Preprocessed]) -> Vec<io::Result<()>> {
         // Left over from a try that failed, then written anew. Nothing is visible of it while todo exists.
         let written: Vec<_> = batch.iter().map(|message| self.write_files(message)).collect();

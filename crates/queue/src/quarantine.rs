@@ -1,7 +1,7 @@
 //! Setting broken entries aside, so that they are neither retried for ever nor lost (D27).
 //!
-//! They go to `queue/quarantine/ID.PLACE`: a directory of our own beside the contract's, with names that no scanner takes
-//! for messages. `qmail-send` may not touch `mess` and `todo`, so each side moves its own:
+//! They go to `queue/quarantine/ID.PLACE`: a directory of our own beside the contract's, with names that no scanner
+//! takes for messages. `qmail-send` may not touch `mess` and `todo`, so each side moves its own:
 //!
 //! 1. `qmail-send` asks `qmail-clean` for `hold/ID`: mess, intd and todo are moved ([`Queue::hold`]);
 //! 2. after a `+`, it moves info, local, remote and bounce itself ([`Queue::quarantine`]) and logs an alert.

@@ -26,8 +26,8 @@ impl Scan {
         Self { waiting: directories.into_iter(), open: None }
     }
 
-    /// Up to `count` more messages, fewer or none only at the end. After an error the walk goes on behind the directory
-    /// that could not be read.
+    /// Up to `count` more messages, fewer or none only at the end. After an error the walk goes on behind the
+    /// directory that could not be read.
     pub fn next<D: Disk>(&mut self, queue: &Queue<D>, count: usize) -> io::Result<Vec<QueueId>> {
         let mut found = Vec::new();
         while found.len() < count {

@@ -1,7 +1,7 @@
 //! The service on `run/queue`: hand-offs from local programs, a thread a connection (contracts::queue_service).
 //!
-//! It never waits to gather messages. While one sync runs, others arrive and share the next (shared_sync.rs); files of
-//! several messages synced at once share the file system's own commit.
+//! It never waits to gather messages. While one sync runs, others arrive and share the next (shared_sync.rs); files
+//! of several messages synced at once share the file system's own commit.
 //!
 //! Peers are strangers: everybody may connect. Each is bounded in time and bytes; idle connections make room for new
 //! ones; a stranger's uid gets only part of the connections.
@@ -128,8 +128,8 @@ impl<D: Disk + 'static> Service<D> {
         Ok(())
     }
 
-    /// True when there is room for one more connection. Otherwise closes the one that has been idle longest, and waits a
-    /// moment for any to end.
+    /// True when there is room for one more connection. Otherwise closes the one that has been idle longest, and
+    /// waits a moment for any to end.
     fn make_room(&self) -> bool {
         let connections = self.lock();
         if connections.open.len() < CONNECTIONS_MAX {

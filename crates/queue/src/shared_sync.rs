@@ -29,8 +29,8 @@ impl Rounds {
         self.started != self.ended
     }
 
-    /// What became of round `mine`, which has ended. Only the last failure is remembered: a waiter who wakes so late that
-    /// a later round failed takes that failure for his own, which asks for another try and loses nothing.
+    /// What became of round `mine`, which has ended. Only the last failure is remembered: a waiter who wakes so late
+    /// that a later round failed takes that failure for his own, which asks for another try and loses nothing.
     fn outcome(&self, mine: u64) -> io::Result<()> {
         match self.failure {
             Some((round, kind, code)) if round >= mine => {
@@ -42,8 +42,8 @@ impl Rounds {
 }
 
 impl SharedSync {
-    /// Returns when a run of `sync` that began after this call has ended, with its result. `sync` is ours to run, or is
-    /// dropped when another caller's run serves us.
+    /// Returns when a run of `sync` that began after this call has ended, with its result. `sync` is ours to run, or
+    /// is dropped when another caller's run serves us.
     pub fn sync(&self, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let mut rounds = self.lock();
         let mine = rounds.started.saturating_add(1);

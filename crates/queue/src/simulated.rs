@@ -1,8 +1,10 @@
-//! A disk that forgets what was not synced, and stops after the nth call. For tests of this crate and of those above it.
+//! A disk that forgets what was not synced, and stops after the nth call. For tests of this crate and of those above
+//! it.
 //!
-//! It keeps what a running system sees (`now`) apart from what is on stable storage. A file's bytes become stable with
-//! `sync`, a directory's names with `sync_directory`, and only then. [`SimulatedDisk::crash`] makes of both what a restart
-//! finds: of everything that was not synced, nothing, all of it, or any part in any order, as real file systems may.
+//! It keeps what a running system sees (`now`) apart from what is on stable storage. A file's bytes become stable
+//! with `sync`, a directory's names with `sync_directory`, and only then. [`SimulatedDisk::crash`] makes of both what
+//! a restart finds: of everything that was not synced, nothing, all of it, or any part in any order, as real file
+//! systems may.
 
 use crate::disk::{Disk, Names, Stat};
 use std::{

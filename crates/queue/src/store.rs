@@ -40,7 +40,8 @@ impl<D: Disk> Queue<D> {
         &self.disk
     }
 
-    /// Syncs a directory; callers that come together share a sync. As many directories as there are in a queue are kept.
+    /// Syncs a directory; callers that come together share a sync. As many directories as there are in a queue are
+    /// kept.
     pub(crate) fn sync_directory(&self, name: &str) -> io::Result<()> {
         let shared = {
             let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,15 +11,15 @@ use std::io;
 /// A file that nobody has touched for so long has no living writer.
 pub const OLD_SECONDS: i64 = 129_600;
 
-/// True when the newest of a file's times (D24: not only the access time, which many file systems do not keep) is more
-/// than 36 hours ago.
+/// True when the newest of a file's times (D24: not only the access time, which many file systems do not keep) is
+/// more than 36 hours ago.
 pub(crate) fn is_old(newest: i64, now: i64) -> bool {
     now > newest.saturating_add(OLD_SECONDS)
 }
 
 impl<D: Disk> Queue<D> {
-    /// Looks at up to `count` more messages of a walk begun by [`Queue::scan_messages`] and returns those that are to be
-    /// removed (by `qmail-clean`, with `foop`). `None` at the end of the walk.
+    /// Looks at up to `count` more messages of a walk begun by [`Queue::scan_messages`] and returns those that are to
+    /// be removed (by `qmail-clean`, with `foop`). `None` at the end of the walk.
     ///
     /// `now` must come from a clock that has not just jumped: the caller sweeps only what its own uptime lets it judge.
     pub fn sweep(&self, walk: &mut Scan, count: usize, now: i64) -> io::Result<Option<Vec<QueueId>>> {

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on says where it stands.
 
-mod common;
+mod installation;
 
-use common::{Home, Service, program};
+use installation::{Home, Service, program};
 use queue::door::Door;
 use std::{
     io::Write,

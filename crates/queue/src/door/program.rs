@@ -1,4 +1,5 @@
-//! The door by a program: `QMAILQUEUE` or `bin/qmail-queue`, with the message on its descriptor 0 and the envelope on 1.
+//! The door by a program: `QMAILQUEUE` or `bin/qmail-queue`, with the message on its descriptor 0 and the envelope
+//! on 1.
 //!
 //! Descriptors 4 and 6 are both the pipe for a custom text: popular filters use the one, notqmail the other.
 
@@ -83,8 +84,8 @@ fn without_search(program: &OsStr) -> OsString {
     here
 }
 
-/// Occupies the free numbers up to [`HIGHEST_FD`] while a child is started: the standard library tells of a failed exec on
-/// a pipe of its own, which must not get a number that the child's descriptors are then put on.
+/// Occupies the free numbers up to [`HIGHEST_FD`] while a child is started: the standard library tells of a failed
+/// exec on a pipe of its own, which must not get a number that the child's descriptors are then put on.
 fn hold_low_numbers() -> io::Result<Vec<File>> {
     let mut held = Vec::new();
     for _ in 0..=HIGHEST_FD {

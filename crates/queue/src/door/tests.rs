@@ -21,8 +21,8 @@ fn home() -> tempfile::TempDir {
     home
 }
 
-/// Programs are written and started one test at a time: a child forked by another test while a script is open for writing
-/// would make it unstartable for a moment.
+/// Programs are written and started one test at a time: a child forked by another test while a script is open for
+/// writing would make it unstartable for a moment.
 fn alone() -> std::sync::MutexGuard<'static, ()> {
     static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

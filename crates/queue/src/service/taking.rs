@@ -19,8 +19,8 @@ const HAND_OFF_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// What is read and thrown away after an error, before the connection is closed.
 const DRAIN_MAX_BYTES: u64 = 1 << 30;
 
-/// Takes one hand-off. An outer error means that the peer has gone or talks nonsense: nothing was queued and nobody is
-/// left to be told. With the result comes whether all of the hand-off has been read.
+/// Takes one hand-off. An outer error means that the peer has gone or talks nonsense: nothing was queued and nobody
+/// is left to be told. With the result comes whether all of the hand-off has been read.
 pub(super) fn hand_off<D: Disk>(
     queue: &Queue<D>,
     caller: &Caller,
@@ -36,8 +36,8 @@ pub(super) fn hand_off<D: Disk>(
     Ok((taking.incoming.and_then(|incoming| incoming.commit(caller.keep_intd)), whole))
 }
 
-/// A hand-off, or why it has failed: the rest of it is read all the same and thrown away, so that the peer need not read
-/// while it writes.
+/// A hand-off, or why it has failed: the rest of it is read all the same and thrown away, so that the peer need not
+/// read while it writes.
 struct Taking<'q, D: Disk> {
     incoming: Result<Incoming<'q, D>, EnqueueError>,
     drain_bytes: u64,

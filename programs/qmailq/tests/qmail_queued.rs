@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A test that cannot go on says where it stands.
 
-mod common;
+mod installation;
 
-use common::{Home, Service};
+use installation::{Home, Service};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -46,7 +46,7 @@ fn term_lets_a_hand_off_under_way_finish() {
 #[test]
 fn without_a_socket_it_says_so() {
     let home = Home::new();
-    let mut command = common::program(&home, env!("CARGO_BIN_EXE_qmail-queued"));
+    let mut command = installation::program(&home, env!("CARGO_BIN_EXE_qmail-queued"));
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(111));
     assert_eq!(output.stderr, b"qmail-queued: fatal: no listening socket (LISTEN_FDS)\n");

@@ -39,8 +39,11 @@ pub fn programs_are_tested() -> Result<Vec<String>> {
         let file = name.replace('-', "_");
         if !tests.join(format!("vectors/{vectors}.jsonl")).exists()
             && !tests.join(format!("tests/programs/{file}.rs")).exists()
+            && !tree::top().join(format!("programs/{}/tests/{file}.rs", program.identity)).exists()
         {
-            complaints.push(format!("{name} has neither vectors nor tests/tests/programs/{file}.rs"));
+            complaints.push(format!(
+                "{name} has neither vectors nor tests/tests/programs/{file}.rs nor a {file}.rs beside it"
+            ));
         }
     }
     Ok(complaints)

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `start` | control files, lock, greetings; why it cannot start |
 //! | `turn` | one turn of the loop: what happened, what to do about it |
+//! | `watch` | waiting for something to happen |
 //! | `spawner`, `cleaner`, `trigger`, `outlet` | the descriptors of contract 5.1 |
 //! | `log` | whole lines, one write a turn |
 //! | `settings` | control files, HUP |
@@ -27,6 +28,7 @@ mod spawner;
 mod start;
 mod trigger;
 mod turn;
+mod watch;
 mod work;
 
 pub use start::{Descriptors, run};

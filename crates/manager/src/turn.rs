@@ -3,7 +3,6 @@
 //! Nothing here waits for a peer or a disk; the only wait is `poll`.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -11,7 +10,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use contracts::clean::{CleanReply, CleanRequest};
 use contracts::spawn::{Command, Outcome};
 use contracts::trigger::Wake;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use queue::Layout;
 use queue::preprocessed::Preprocessed;
@@ -24,21 +22,22 @@ use crate::settings::{Settings, Unreadable};
 use crate::spawner::Spawner;
 use crate::start::Parts;
 use crate::trigger::Trigger;
+use crate::watch::Ready;
 use crate::work::{Bounce, Done, Kind, Quick, Synced, Walk, Work, on_disk, warning};
 
 /// qmail-send.
 pub(crate) struct Manager {
     home: PathBuf,
-    log: Log,
+    pub(crate) log: Log,
     settings: Arc<Settings>,
-    spawners: [Spawner; 2],
-    cleaner: Cleaner,
-    signals: nix::sys::signalfd::SignalFd,
-    trigger: Option<Trigger>,
-    work: Work,
-    schedule: Schedule,
+    pub(crate) spawners: [Spawner; 2],
+    pub(crate) cleaner: Cleaner,
+    pub(crate) signals: nix::sys::signalfd::SignalFd,
+    pub(crate) trigger: Option<Trigger>,
+    pub(crate) work: Work,
+    pub(crate) schedule: Schedule,
     layout: Layout,
-    began: Instant,
+    pub(crate) began: Instant,
     /// Bounces under way, by their number.
     bouncing: BTreeSet<u64>,
     bounces: u64,
@@ -327,90 +326,9 @@ impl Manager {
         }
         self.log.flush();
     }
-
-    /// Waits for something to happen.
-    fn wait(&self) -> Ready {
-        let sleep = self.schedule.sleep_millis(now(self.began));
-        // Rounded up by `poll`'s own unit: a millisecond more, never a turn too many.
-        let timeout = i32::try_from(sleep)
-            .map_or(PollTimeout::MAX, |millis| PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX));
-        let sources = self.sources();
-        let mut fds: Vec<_> = sources.iter().map(|&(_, fd, flags)| PollFd::new(fd, flags)).collect();
-        let mut ready = Ready::default();
-        // An error is an interruption; then nothing is ready.
-        if poll(&mut fds, timeout).is_err() {
-            return ready;
-        }
-        for (&(source, ..), fd) in sources.iter().zip(&fds) {
-            if fd.revents().is_none_or(|events| events.is_empty()) {
-                continue;
-            }
-            match source {
-                Source::Signals => ready.signals = true,
-                Source::Results => ready.results = true,
-                Source::Trigger => ready.trigger = true,
-                Source::Clean => ready.clean = true,
-                Source::Reports(channel) => ready.reports.push(channel),
-                // `flush` writes at the end of each turn.
-                Source::Outgoing => {}
-            }
-        }
-        ready
-    }
-
-    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
-        let (reads, writes) = (PollFlags::POLLIN, PollFlags::POLLOUT);
-        let mut sources = vec![
-            (Source::Signals, self.signals.as_fd(), reads),
-            (Source::Results, self.work.results.fd(), reads),
-        ];
-        if let Some(trigger) = &self.trigger {
-            sources.push((Source::Trigger, trigger.fd(), reads));
-        }
-        if self.cleaner.alive {
-            sources.push((Source::Clean, self.cleaner.fd(), reads));
-            if !self.cleaner.requests.is_empty() {
-                sources.push((Source::Outgoing, self.cleaner.requests.fd(), writes));
-            }
-        }
-        for (channel, spawner) in Channel::BOTH.into_iter().zip(&self.spawners) {
-            if !spawner.alive {
-                continue;
-            }
-            sources.push((Source::Reports(channel), spawner.fd(), reads));
-            if !spawner.commands.is_empty() {
-                sources.push((Source::Outgoing, spawner.commands.fd(), writes));
-            }
-        }
-        if !self.log.is_empty() {
-            sources.push((Source::Outgoing, self.log.fd(), writes));
-        }
-        sources
-    }
 }
 
-/// What `poll` watches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Source {
-    Signals,
-    Results,
-    Trigger,
-    Clean,
-    Reports(Channel),
-    Outgoing,
-}
-
-/// What has something to read.
-#[derive(Default, Debug)]
-struct Ready {
-    signals: bool,
-    results: bool,
-    trigger: bool,
-    clean: bool,
-    reports: Vec<Channel>,
-}
-
-fn now(began: Instant) -> Now {
+pub(crate) fn now(began: Instant) -> Now {
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
     let steady = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     Now { wall, steady }

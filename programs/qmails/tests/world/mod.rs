@@ -6,8 +6,6 @@
 //!                                          +--log--> lines the test waits for
 //! ```
 
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Read, Write};

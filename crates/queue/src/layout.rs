@@ -52,6 +52,9 @@ impl Layout {
         let (mut count, mut highest) = (0u64, None);
         for name in disk.names("mess")? {
             let Some(QueueId(number)) = QueueId::parse(&name?) else { continue };
+            if disk.stat(&format!("mess/{number}")).is_ok_and(|stat| stat.is_file) {
+                continue; // Somebody's stray file must not change where every message is looked for.
+            }
             count = count.saturating_add(1);
             highest = highest.max(Some(number));
         }
@@ -139,6 +142,9 @@ mod tests {
     fn the_split_is_the_number_of_consecutive_directories() {
         assert_eq!(tree(&["0", "1", "2"]).1.unwrap().split(), 3);
         assert_eq!(tree(&["0", "lost+found"]).1.unwrap().split(), 1);
+        let (home, _) = tree(&["0", "1"]);
+        std::fs::write(home.path().join("mess/2"), "stray").unwrap();
+        assert_eq!(Layout::detect(&RealDisk::at(home.path())).unwrap().split(), 2);
         assert!(tree(&["0", "2"]).1.is_err(), "a gap");
         assert!(tree(&["1"]).1.is_err(), "no 0");
         assert!(tree(&["x"]).1.is_err(), "none at all");

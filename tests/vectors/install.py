@@ -66,7 +66,7 @@ def programs_in(directory):
 # ---------------------------------------------------------------- root: a private /var/qmail
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x20000, 4096, 16384, 1 << 18, 2
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 4096, 16384, 1 << 18
 
 
 def mount(source, target, kind=None, flags=0):
@@ -115,22 +115,16 @@ def enter_private_space(scratch):
         mount(path, os.path.realpath("/etc/" + name), None, MS_BIND)
     home = os.path.join(scratch, "home")
     os.makedirs(home, exist_ok=True)
-    if not os.path.isdir(HOME): replace_var(os.path.join(scratch, "var"))
+    if not os.path.isdir(HOME): empty_var()
     mount(home, HOME, None, MS_BIND)
     return ids
 
 
-def replace_var(var):
-    """A /var like the machine's, with one directory more: a mount point for /var/qmail."""
-    os.makedirs(var, exist_ok=True)
-    mount("none", var, "tmpfs")
-    os.chmod(var, 0o755)
-    for name in os.listdir("/var"):
-        old, new = "/var/" + name, var + "/" + name
-        if os.path.islink(old): os.symlink(os.readlink(old), new)
-        elif os.path.isdir(old): os.mkdir(new); mount(old, new, None, MS_BIND | MS_REC)
-        else: shutil.copy2(old, new)
-    os.mkdir(var + "/qmail")
-    mount(var, "/var", None, MS_BIND | MS_REC)
-    # Whoever removes the scratch directory in here must not reach the machine's own /var through these mounts.
-    if LIBC.umount2(var.encode(), MNT_DETACH) != 0: raise OSError(ctypes.get_errno(), "umount %s" % var)
+def empty_var():
+    """An empty /var with a mount point for /var/qmail. None of the machine's own directories is mounted anywhere else:
+    scratch directories are removed recursively, and through such a mount that would empty the machine's."""
+    mount("none", "/var", "tmpfs")
+    os.chmod("/var", 0o755)
+    for name in ("qmail", "tmp"): os.mkdir("/var/" + name)
+    os.chmod("/var/tmp", 0o1777)
+    for name, target in (("run", "/run"), ("lock", "/run/lock")): os.symlink(target, "/var/" + name)

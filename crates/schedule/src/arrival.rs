@@ -12,6 +12,9 @@ use crate::{Action, Channel, Found, Now, PerChannel, Schedule, Todo, retry};
 
 /// Envelopes that are read at the same time. Many, since their writing shares syncs.
 const READING_MAX: usize = 256;
+/// Names that wait to be read. A scan pauses here and goes on when half of them are read; hints beyond are dropped and
+/// found by a scan: any local user can write hints, and must not fill our memory.
+const HINTS_MAX: usize = 100_000;
 /// First attempts that wait in S4 on one channel; what comes beyond is moved to S5 and waits there cheaply.
 const SINGLES_MAX: usize = 1000;
 
@@ -19,6 +22,7 @@ impl Schedule {
     /// Somebody says that a message is in `todo`.
     pub(crate) fn hint(&mut self, id: QueueId) {
         match self.messages.phase(id) {
+            None if self.hints.len() >= HINTS_MAX.saturating_mul(2) => self.todo_scan.dropped = true,
             None => {
                 self.messages.add(id, Phase::Hinted, self.clock.epoch());
                 self.hints.push_back(id);
@@ -52,6 +56,8 @@ impl Schedule {
         }
         if self.stop != Stop::No {
             self.todo_scan.running = false;
+        } else if !end && self.hints.len() >= HINTS_MAX {
+            self.todo_scan.paused = true;
         } else if !end {
             self.out.push(Action::ScanTodo { restart: false });
         } else {
@@ -67,7 +73,15 @@ impl Schedule {
     }
 
     /// Reads what has been named, some at a time.
-    pub(crate) fn read_hints(&mut self) {
+    pub(crate) fn read_hints(&mut self, now: Now) {
+        if self.hints.len() < HINTS_MAX / 2 {
+            if std::mem::take(&mut self.todo_scan.paused) {
+                self.out.push(Action::ScanTodo { restart: false });
+            }
+            if std::mem::take(&mut self.todo_scan.dropped) {
+                self.want_scan(now);
+            }
+        }
         while self.reading < READING_MAX {
             let Some(id) = self.hints.pop_front() else { return };
             if self.messages.phase(id) != Some(Phase::Hinted) {

@@ -31,6 +31,10 @@ pub(crate) struct TodoScan {
     pub(crate) running: bool,
     /// Once more when this one is through.
     pub(crate) again: bool,
+    /// Running, and waiting until what it has found is read.
+    pub(crate) paused: bool,
+    /// A hint found no room.
+    pub(crate) dropped: bool,
     pub(crate) began: Millis,
     /// No other one before this, so that scans take at most half of the time however often they are asked for.
     pub(crate) rests_until: Millis,
@@ -164,7 +168,7 @@ impl Schedule {
             return;
         }
         self.on_time(now);
-        self.read_hints();
+        self.read_hints(now);
         for channel in Channel::BOTH {
             self.open_passes(channel, now);
             self.start_deliveries(channel, now);

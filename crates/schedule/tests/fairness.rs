@@ -216,3 +216,19 @@ fn a_clock_that_jumps_ahead_bounces_nothing_at_its_first_attempt_after() {
     let later = Now { wall: jumped.wall + 4000, steady: jumped.steady + 4_000_000 };
     assert_eq!(attempt(&mut bench, later), Some(Outcome::Failed));
 }
+
+#[test]
+fn a_flood_of_hints_takes_bounded_memory_and_costs_no_message() {
+    let mut bench = Bench::new(4);
+    bench.tell(Event::TodoFound { ids: vec![], end: true });
+    for id in 0..1_000_000 {
+        bench.tell(Event::Hint(QueueId(id)));
+    }
+    assert!(bench.machine.known() < 250_000, "{}", bench.machine.known());
+    bench.waits.clear();
+    for id in 0..200_300 {
+        bench.tell(Event::Todo(QueueId(id), Todo::Gone));
+    }
+    let scans = bench.waits.iter().filter(|action| matches!(action, Action::ScanTodo { .. })).count();
+    assert_eq!((bench.machine.known(), scans), (0, 1));
+}

@@ -90,6 +90,7 @@ pub struct Spawn {
     command: Command,
     identity: Option<Identity>,
     group: bool,
+    orphan_signal: Option<nix::sys::signal::Signal>,
 }
 
 impl Spawn {
@@ -97,7 +98,7 @@ impl Spawn {
     pub fn new(program: impl Into<OsString>) -> Self {
         let mut command = Command::new(program.into());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { command, identity: None, group: false }
+        Self { command, identity: None, group: false, orphan_signal: None }
     }
 
     /// Arguments, environment, directory, argv\[0\].
@@ -117,6 +118,13 @@ impl Spawn {
         self
     }
 
+    /// The child gets this signal when we die, however we do (PR_SET_PDEATHSIG). It is the death of the thread that
+    /// starts it that counts, so that should be the main thread.
+    pub fn signal_when_orphaned(&mut self, signal: nix::sys::signal::Signal) -> &mut Self {
+        self.orphan_signal = Some(signal);
+        self
+    }
+
     /// Starts it. `fds` says which of our descriptors the child sees under which number; signals that we block or
     /// ignore are back to normal in it.
     pub fn start(mut self, fds: &[(BorrowedFd<'_>, RawFd)]) -> io::Result<Child> {
@@ -130,7 +138,8 @@ impl Spawn {
         let high = fds.iter().filter(|(ours, _)| ours.as_raw_fd() > 2);
         let wanted: Vec<(RawFd, RawFd)> =
             high.map(|(ours, theirs)| (ours.as_raw_fd(), *theirs)).chain(copied).collect();
-        let (identity, group) = (self.identity, self.group);
+        let (identity, group, orphan_signal) = (self.identity, self.group, self.orphan_signal);
+        let parent = nix::unistd::getpid();
         let mut moved: Vec<(RawFd, RawFd)> = Vec::with_capacity(wanted.len());
         let prepare = move || {
             restore_signals()?;
@@ -154,7 +163,15 @@ impl Spawn {
             if group {
                 nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
             }
-            identity.map_or(Ok(()), become_for_good)
+            identity.map_or(Ok(()), become_for_good)?;
+            // After the change of identity, which would undo it.
+            if let Some(signal) = orphan_signal {
+                nix::sys::prctl::set_pdeathsig(signal)?;
+                if nix::unistd::getppid() != parent {
+                    return Err(io::Error::from_raw_os_error(libc::ESRCH));
+                }
+            }
+            Ok(())
         };
         // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor locks.
         unsafe { self.command.pre_exec(prepare) };

@@ -254,6 +254,8 @@ impl Supervisor {
             Unit::Smtp => {
                 let log = self.log();
                 let mut spawn = self.programs.spawn("qmail-smtpd", self.setting.roles.daemon);
+                // Or else the ports would stay taken when we are killed.
+                spawn.signal_when_orphaned(Signal::SIGTERM);
                 spawn.command().arg("--listen").env("LISTEN_FDS", self.setting.sockets.len().to_string());
                 let mut fds: Vec<_> = self.setting.sockets.iter().map(OwnedFd::as_fd).zip(3..).collect();
                 fds.extend(log.as_ref().map(|log| (log.as_fd(), 2)));
@@ -289,7 +291,9 @@ impl Supervisor {
         let next = ["qmail-lspawn", "qmail-rspawn", "qmail-clean"].get(helpers.len()).copied();
         let send = ends.map_err(|error| (next.unwrap_or("qmail-lspawn").into(), error)).and_then(|ends| {
             let log = errors.unwrap_or(output.as_fd());
-            let send = self.programs.spawn("qmail-send", roles.send);
+            let mut send = self.programs.spawn("qmail-send", roles.send);
+            // It ends in order, and then the others do.
+            send.signal_when_orphaned(Signal::SIGTERM);
             send.start(&ends.descriptors(log)).map_err(|error| ("qmail-send".into(), error))
         });
         // Those that run are members in any case; without qmail-send they end by themselves.

@@ -41,6 +41,7 @@ const TESTS: &[(&str, fn())] = &[
     ("what_is_killed_comes_back_and_term_ends_all", what_is_killed_comes_back_and_term_ends_all),
     ("the_delivery_programs_die_together", the_delivery_programs_die_together),
     ("a_missing_program_is_told_and_the_rest_runs", a_missing_program_is_told_and_the_rest_runs),
+    ("a_killed_supervisor_leaves_nothing_behind", a_killed_supervisor_leaves_nothing_behind),
     ("log_lines_wait_for_a_logger_that_comes_back", log_lines_wait_for_a_logger_that_comes_back),
 ];
 
@@ -80,6 +81,25 @@ fn a_missing_program_is_told_and_the_rest_runs() {
     system.wait_for("quail: qmail-smtpd cannot be started (file does not exist), starting again in 1 s");
     system.wait_for("qmail-send runs");
     system.end();
+}
+
+fn a_killed_supervisor_leaves_nothing_behind() {
+    let mut system = System::start(&[]);
+    system.wait_for("qmail-smtpd 1 sockets");
+    system.wait_for("qmail-send runs");
+    // qmail-queued, which is a script here, would see the end of its lifeline.
+    let all = ["qmail-send", "qmail-lspawn", "qmail-rspawn", "qmail-clean", "qmail-smtpd"]
+        .map(|name| system.pid(name));
+    let queued = system.pid("qmail-queued");
+    system.supervisor.kill().unwrap();
+    system.supervisor.wait().unwrap();
+    let start = Instant::now();
+    while all.iter().any(|pid| Path::new(&format!("/proc/{pid}/fd/0")).exists()) {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", system.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(system.log().contains("qmail-send ends"));
+    kill(queued, Signal::SIGTERM).unwrap();
 }
 
 fn log_lines_wait_for_a_logger_that_comes_back() {
@@ -164,10 +184,17 @@ impl System {
         text
     }
 
-    /// Of the program that runs under this name, as it says itself.
+    /// Of the program that runs, or is about to run, under this name, as it says itself.
     fn pid(&self, name: &str) -> Pid {
-        let text = std::fs::read_to_string(self.dir.path().join("bin").join(format!("{name}.pid"))).unwrap();
-        Pid::from_raw(text.trim().parse().unwrap())
+        let file = self.dir.path().join("bin").join(format!("{name}.pid"));
+        let start = Instant::now();
+        loop {
+            if let Ok(text) = std::fs::read_to_string(&file) {
+                return Pid::from_raw(text.trim().parse().unwrap());
+            }
+            assert!(start.elapsed() < Duration::from_secs(20), "{name} does not start: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn wait_for(&mut self, text: &str) {

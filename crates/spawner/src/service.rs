@@ -54,7 +54,6 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
     let mut desk = Desk::new(setting.workers_max);
-    let mut buffer: Vec<u8> = Vec::new();
     let mut result = Ok(());
     let mut buffer: Vec<u8> = Vec::new();
     desk.output.push(&[SPAWN_SLOTS]);

@@ -31,6 +31,7 @@ fn main() {
         Some("--worker") => return play_worker(),
         Some("--") => return play_classic(&arguments),
         // What the test runner of the workspace may ask.
+        Some("--list") if arguments.iter().any(|a| a == "--ignored") => return,
         Some("--list") => return TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
         _ => {}
     }

@@ -26,6 +26,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--supervise") => return be_supervisor(&arguments),
+        Some("--list") if arguments.iter().any(|a| a == "--ignored") => return,
         Some("--list") => return TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
         _ => {}
     }

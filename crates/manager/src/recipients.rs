@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use address::route::Routing;
 use queue::channel::ReadError;
 use queue::{Queue, QueueId};
-use schedule::{Channel, Event, Failure, Piece, Recipient, Then, Unrecorded};
+use schedule::{Channel, Event, Piece, Recipient, Then, Unrecorded};
 
-use crate::work::{Results, on_disk, seconds, warning};
+use crate::work::{NewFailure, Results, on_disk, seconds, warning};
 
 /// Recipients of one piece.
 const PIECE_RECIPIENTS: usize = 100;
@@ -97,19 +96,18 @@ fn marked(queue: &Queue, id: QueueId, channel: Channel, offset: u64) -> Vec<u8> 
     }
 }
 
-/// Adds a failure to the bounce, durably, and then marks the recipient (D4).
-pub(crate) fn record_failure(
-    queue: &Queue,
-    results: &Results,
-    (id, channel, offset): (QueueId, Channel, u64),
-    failure: Failure,
-    routing: &Routing,
-) {
-    let shown = routing.without_virtual_prefix(&failure.recipient);
-    let paragraph = message::bounce::paragraph(shown, &failure.text);
-    match queue.append_bounce(id, &paragraph) {
-        Ok(()) => results.send(marked(queue, id, channel, offset), Event::Recorded(id, channel, Ok(()))),
-        Err(_) => {
+/// Adds failures to the bounce of a message, durably, and then marks the recipients (D4).
+pub(crate) fn record_failures(queue: &Queue, results: &Results, id: QueueId, failures: Vec<NewFailure>) {
+    let mut paragraphs = Vec::new();
+    for NewFailure { failure, routing, .. } in &failures {
+        let shown = routing.without_virtual_prefix(&failure.recipient);
+        paragraphs.extend(message::bounce::paragraph(shown, &failure.text));
+    }
+    let written = queue.append_bounce(id, &paragraphs).is_ok();
+    for NewFailure { channel, offset, failure, .. } in failures {
+        if written {
+            results.send(marked(queue, id, channel, offset), Event::Recorded(id, channel, Ok(())));
+        } else {
             let unrecorded = Unrecorded { offset, failure: Some(failure) };
             let log = telemetry::line::BOUNCE_APPEND.to_bytes();
             results.send(log, Event::Recorded(id, channel, Err(unrecorded)));

@@ -279,6 +279,7 @@ impl Manager {
                     self.work.bounces.push(Bounce { id, settings, sequence: self.bounces, now });
                 }
                 Action::Clean(request) => self.cleaner.ask(request),
+                Action::SetAside(id) => self.work.quick.push(Quick::SetAside(id)),
                 Action::SaveTimes(times) => self.work.walks.push(Walk::SaveTimes(times)),
                 Action::Exit => self.left = true,
             }

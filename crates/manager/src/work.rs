@@ -4,6 +4,7 @@
 //! their syncs), walks over directories, and bounces. The machine waits for each answer before it asks for the next
 //! step of a message, so jobs need no order among themselves.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -41,6 +42,7 @@ pub(crate) enum Quick {
     CloseChannel(QueueId, Channel),
     Bury(QueueId),
     Examine(QueueId),
+    SetAside(QueueId),
 }
 
 /// Work that must be on stable storage.
@@ -173,6 +175,11 @@ fn quick(queue: &Queue, results: &Results, synced: &Pool<Synced>, job: Quick) {
         Quick::Mark { id, channel, offset } => recipients::mark(queue, results, id, channel, offset),
         Quick::CloseChannel(id, channel) => recipients::close(queue, results, id, channel),
         Quick::Bury(id) => endings::bury(queue, results, id),
+        Quick::SetAside(id) => {
+            if queue.quarantine(id).is_err() {
+                results.send(warning("unable to set aside ", &queue.layout().info(id), ""), Event::Tick);
+            }
+        }
         Quick::Examine(id) => {
             let mut log = Vec::new();
             let found = crate::scans::examine(queue, id, &mut log).into_iter().collect();
@@ -181,19 +188,31 @@ fn quick(queue: &Queue, results: &Results, synced: &Pool<Synced>, job: Quick) {
     }
 }
 
-/// Everything that changes S4 to S5 shares its syncs; failures are synced one by one.
+/// A failure to be written down.
+#[derive(Debug)]
+pub(crate) struct NewFailure {
+    pub(crate) channel: Channel,
+    pub(crate) offset: u64,
+    pub(crate) failure: Failure,
+    pub(crate) routing: Arc<Routing>,
+}
+
+/// Everything that changes S4 to S5 shares its syncs, and so do the failures of one message.
 fn sync(queue: &Queue, results: &Results, jobs: Vec<Synced>) {
-    let mut arriving = Vec::new();
+    let (mut arriving, mut failures) = (Vec::new(), BTreeMap::<QueueId, Vec<_>>::new());
     for job in jobs {
         match job {
             Synced::Preprocess { message, log, kind } => arriving.push((message, Some((log, kind)))),
             Synced::Settle(message) => arriving.push((message, None)),
             Synced::Record { id, channel, offset, failure, routing } => {
-                recipients::record_failure(queue, results, (id, channel, offset), failure, &routing);
+                failures.entry(id).or_default().push(NewFailure { channel, offset, failure, routing });
             }
         }
     }
     arrivals::write(queue, results, arriving);
+    for (id, failures) in failures {
+        recipients::record_failures(queue, results, id, failures);
+    }
 }
 
 /// The queue's word for a channel.

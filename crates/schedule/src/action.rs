@@ -84,6 +84,8 @@ pub enum Action {
     Bounce(QueueId),
     /// Ask `qmail-clean`.
     Clean(CleanRequest),
+    /// `qmail-clean` has set a message aside: set aside what is ours of it. Nobody waits for an answer.
+    SetAside(QueueId),
     /// Write the next attempt of each waiting message into the times of its channel file.
     SaveTimes(Vec<(QueueId, Channel, Seconds)>),
     /// Leave, with exit code 0.

@@ -81,6 +81,7 @@ impl Schedule {
             // An old qmail-clean does not know the request: then the entry stays where it is, and is left alone.
             CleanRequest::Hold(id) if ok => {
                 self.log(Note::SetAside(id));
+                self.out.push(Action::SetAside(id));
                 self.forget(id);
             }
             CleanRequest::Hold(_) => {}

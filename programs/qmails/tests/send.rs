@@ -235,3 +235,23 @@ fn a_spawner_that_dies_ends_the_manager_in_good_order() {
     assert_eq!(world.log.last().unwrap(), "status: exiting");
     assert!(world.files().keys().any(|name| name.starts_with("todo/")), "it is still queued");
 }
+
+#[test]
+fn every_failure_of_a_long_list_is_in_its_bounce_once() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..300).map(|n| format!("hard{n}@far.example")).collect();
+    let recipients: Vec<&str> = names.iter().map(String::as_str).collect();
+    let program = world.home.path().join("qq");
+    let out = world.home.path().join("bounced");
+    std::fs::write(&program, format!("#!/bin/sh\ncat >{}; cat <&1 >/dev/null\n", out.display())).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    world.start_with(by_name, &[120], &[("QMAILQUEUE", program.to_str().unwrap())]);
+    world.inject("s@x", &recipients);
+    world.wait_for("end msg", 1);
+    assert_eq!(world.stop(), Some(0));
+    let bounce = std::fs::read_to_string(out).unwrap();
+    for name in names {
+        assert_eq!(bounce.matches(&format!("<{name}>:\nnever\n\n")).count(), 1, "{name}");
+    }
+    assert!(world.files().is_empty(), "{:?}", world.files());
+}

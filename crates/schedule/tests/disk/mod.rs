@@ -286,6 +286,7 @@ impl World {
                 }
                 self.soon(Event::TimesSaved);
             }
+            Action::SetAside(_) => unreachable!(),
             Action::Exit => self.stopped = true,
         }
     }

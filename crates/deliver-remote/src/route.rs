@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use control::read::list_lines;
+
 use crate::literal;
 
 /// The port of SMTP.
@@ -17,29 +19,38 @@ pub struct Route {
     pub port: u16,
 }
 
-/// Why a line of smtproutes cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RouteError {
-    /// What follows the relay's colon is not 1 to 65535.
-    #[error("the port must be a number from 1 to 65535")]
-    Port,
+/// A line of smtproutes that cannot be used: the port behind the relay's colon is not 1 to 65535.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "control/smtproutes line {line}: \"{}\" needs a port from 1 to 65535, or none",
+    value.escape_ascii()
+)]
+pub struct RouteError {
+    /// Line of the file, from 1.
+    pub line: usize,
+    /// What stands there.
+    pub value: Vec<u8>,
 }
 
 /// All routes; the last line for a key wins.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    by_key: HashMap<Vec<u8>, Vec<u8>>,
+    /// Key in lower case; line and value.
+    by_key: HashMap<Vec<u8>, (usize, Vec<u8>)>,
 }
 
 impl Routes {
-    /// Takes the lines of the file. A line without a colon says nothing, as in the original.
-    pub fn parse<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Self {
+    /// Takes the bytes of the file. A line without a colon says nothing, as in the original.
+    pub fn parse(file: &[u8]) -> Self {
         let mut by_key = HashMap::new();
-        for line in lines {
-            let line = line.as_ref();
-            if let Some(colon) = memchr::memchr(b':', line) {
-                let (key, value) = line.split_at_checked(colon).unwrap_or((line, b""));
-                by_key.insert(key.to_ascii_lowercase(), value.get(1..).unwrap_or_default().to_vec());
+        let numbered = file.split(|&byte| byte == b'\n').zip(1usize..);
+        for (entry, number) in
+            numbered.flat_map(|(line, number)| list_lines(line).map(move |entry| (entry, number)))
+        {
+            if let Some(colon) = memchr::memchr(b':', entry) {
+                let (key, value) = entry.split_at_checked(colon).unwrap_or((entry, b""));
+                by_key
+                    .insert(key.to_ascii_lowercase(), (number, value.get(1..).unwrap_or_default().to_vec()));
             }
         }
         Self { by_key }
@@ -55,13 +66,15 @@ impl Routes {
         let suffixes = host.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
         let keys = std::iter::once(0).chain(suffixes.filter(|at| *at > 0)).chain(std::iter::once(host.len()));
         let mut values = keys.filter_map(|at| self.by_key.get(host.get(at..)?));
-        values.next().map(|value| decode(value))
+        values.next().map(|(line, value)| {
+            decode(value).ok_or_else(|| RouteError { line: *line, value: value.clone() })
+        })
     }
 }
 
-/// `relay`, `relay:port`, `[address]:port` or a bare IPv6 address.
-fn decode(value: &[u8]) -> Result<Route, RouteError> {
-    let whole = |relay: &[u8]| Ok(Route { relay: relay.to_vec(), port: SMTP_PORT });
+/// `relay`, `relay:port`, `[address]:port` or a bare IPv6 address; `None` for a port that is none.
+fn decode(value: &[u8]) -> Option<Route> {
+    let whole = |relay: &[u8]| Some(Route { relay: relay.to_vec(), port: SMTP_PORT });
     // A bare IPv6 address has colons of its own.
     if matches!(literal::parse(value), Some(IpAddr::V6(_))) {
         return whole(value);
@@ -76,10 +89,7 @@ fn decode(value: &[u8]) -> Result<Route, RouteError> {
         return whole(relay); // As in the original: no number, no change.
     }
     let port = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
-    match port {
-        Some(port) if port > 0 => Ok(Route { relay: relay.to_vec(), port }),
-        _ => Err(RouteError::Port),
-    }
+    port.filter(|port| *port > 0).map(|port| Route { relay: relay.to_vec(), port })
 }
 
 #[cfg(test)]
@@ -93,13 +103,8 @@ mod tests {
 
     #[test]
     fn the_most_exact_route_wins() {
-        let routes = Routes::parse([
-            "a.example:one",
-            ".example:two:2525",
-            "B.c.example:three",
-            ":rest",
-            "noroute.example:",
-        ]);
+        let routes =
+            Routes::parse(b"a.example:one\n.example:two:2525\nB.c.example:three\n:rest\nnoroute.example:\n");
         for (host, want) in [
             ("a.example", route("one", 25)),
             ("A.EXAMPLE", route("one", 25)),
@@ -115,25 +120,36 @@ mod tests {
 
     #[test]
     fn the_last_line_for_a_key_wins_and_a_line_without_colon_says_nothing() {
-        let routes = Routes::parse(["a:one", "a:two", "b"]);
+        let routes = Routes::parse(b"a:one\na:two\nb\n");
         assert_eq!(routes.find(b"a"), route("two", 25));
         assert_eq!(routes.find(b"b"), None);
     }
 
     #[test]
+    fn a_wrong_port_is_reported_with_its_line_and_stops_only_its_own_domain() {
+        let routes = Routes::parse(b"# comment\n\na:hub:99999\nb:hub\n");
+        let error = routes.find(b"a").unwrap().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "control/smtproutes line 3: \"hub:99999\" needs a port from 1 to 65535, or none"
+        );
+        assert_eq!(routes.find(b"b"), route("hub", 25));
+    }
+
+    #[test]
     fn relays_are_names_or_addresses_with_or_without_a_port() {
         for (value, want) in [
-            ("hub", Ok(("hub", 25))),
-            ("hub:", Ok(("hub", 25))),
-            ("hub:26x", Ok(("hub", 26))),
-            ("127.0.0.1:2599", Ok(("127.0.0.1", 2599))),
-            ("[127.0.0.1]:2599", Ok(("[127.0.0.1]", 2599))),
-            ("[2001:db8::1]:2525", Ok(("[2001:db8::1]", 2525))),
-            ("[2001:db8::1]", Ok(("[2001:db8::1]", 25))),
-            ("2001:db8::1", Ok(("2001:db8::1", 25))),
-            ("hub:0", Err(RouteError::Port)),
-            ("hub:65536", Err(RouteError::Port)),
-            ("hub:99999999999999999999999", Err(RouteError::Port)),
+            ("hub", Some(("hub", 25))),
+            ("hub:", Some(("hub", 25))),
+            ("hub:26x", Some(("hub", 26))),
+            ("127.0.0.1:2599", Some(("127.0.0.1", 2599))),
+            ("[127.0.0.1]:2599", Some(("[127.0.0.1]", 2599))),
+            ("[2001:db8::1]:2525", Some(("[2001:db8::1]", 2525))),
+            ("[2001:db8::1]", Some(("[2001:db8::1]", 25))),
+            ("2001:db8::1", Some(("2001:db8::1", 25))),
+            ("hub:0", None),
+            ("hub:65536", None),
+            ("hub:99999999999999999999999", None),
         ] {
             let want = want.map(|(relay, port)| Route { relay: relay.into(), port });
             assert_eq!(decode(value.as_bytes()), want, "{value}");
@@ -144,10 +160,10 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(256))]
         #[test]
         fn any_lines_and_any_host_give_an_answer(
-            lines in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..30), 0..10),
+            file in proptest::collection::vec(prop_oneof![Just(b':'), Just(b'\n'), Just(b'['), any::<u8>()], 0..80),
             host in proptest::collection::vec(any::<u8>(), 0..30),
         ) {
-            let _ = Routes::parse(lines).find(&host);
+            let _ = Routes::parse(&file).find(&host);
         }
     }
 }

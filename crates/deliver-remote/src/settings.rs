@@ -43,7 +43,7 @@ impl Settings {
             helo_host: control.line_or_me_required("helohost")?,
             connect_limit,
             reply_limit,
-            routes: Routes::parse(control.list("smtproutes")?.unwrap_or_default()),
+            routes: Routes::parse(&control.bytes("smtproutes")?.unwrap_or_default()),
             connections_per_address: usize::try_from(connections).unwrap_or(1).max(1),
         })
     }

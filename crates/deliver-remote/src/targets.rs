@@ -28,7 +28,7 @@ pub async fn find(
             return relay_addresses(&relay, port, resolver, random).await;
         }
         Some(Ok(Route { port, .. })) => port,
-        Some(Err(_)) => return Err(text::NO_CONTROLS.to_vec()),
+        Some(Err(error)) => return Err(text::wrong_control(&error)),
         None => SMTP_PORT,
     };
     let candidates = match literal::parse(host) {

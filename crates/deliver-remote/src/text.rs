@@ -20,6 +20,11 @@ pub const NO_ADDRESS: &[u8] = b"DSorry, I couldn't find a mail exchanger or IP a
 pub const OWN_ADDRESS: &[u8] = b"DSorry. Although I'm listed as a best-preference MX or A for that host,\n\
     it isn't in my control/locals file, so I don't treat it as local. (#5.4.6)\n";
 
+/// A control file can be read, but not used for this host; says which line and what would be accepted.
+pub fn wrong_control(what: &impl std::fmt::Display) -> Vec<u8> {
+    [NO_CONTROLS, what.to_string().as_bytes(), b".\n"].concat()
+}
+
 /// No such host.
 pub fn no_host(host: &[u8]) -> Vec<u8> {
     [b"DSorry, I couldn't find any host named ", &*shown(host), b". (#5.1.2)\n"].concat()

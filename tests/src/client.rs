@@ -58,7 +58,7 @@ impl Client {
         reply
     }
 
-    /// A whole transaction; gives the last reply. `text` has LF line ends and no lines that begin with dots.
+    /// A whole transaction; gives the last reply. `text` has LF line ends.
     #[track_caller]
     pub fn transact(&mut self, from: &str, to: &[&str], text: &str) -> String {
         self.say_well(&format!("MAIL FROM:<{from}>"), "250");
@@ -66,7 +66,8 @@ impl Client {
             self.say_well(&format!("RCPT TO:<{recipient}>"), "250");
         }
         self.say_well("DATA", "354");
-        self.send(format!("{}\r\n.\r\n", text.trim_end_matches('\n').replace('\n', "\r\n")).as_bytes());
+        let lines = text.trim_end_matches('\n').replace("\n.", "\n..").replace('\n', "\r\n");
+        self.send(format!("{lines}\r\n.\r\n").as_bytes());
         self.hear()
     }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// The new messages, in no order.
 pub fn new_in(maildir: &Path) -> Vec<PathBuf> {
-    let entries = maildir.join("new").read_dir().expect("a Maildir");
+    // Some make the directories with the first message.
+    let entries = maildir.join("new").read_dir().into_iter().flatten();
     entries.filter_map(Result::ok).map(|e| e.path()).collect()
 }
 

@@ -3,7 +3,7 @@
 //! Both belong to the calling thread and to the programs it starts. Nothing of the machine is changed, and nothing is
 //! left when they have ended.
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -55,27 +55,68 @@ impl Accounts {
 /// Gives this thread a mount name space where /var/qmail is `scratch`/home, with accounts of its own: qmail's seven, and
 /// `joe` and `ann` with homes in `scratch`.
 pub fn enter(scratch: &Path) -> Accounts {
-    let accounts = write_accounts(scratch);
-    unshare(CloneFlags::CLONE_NEWNS).expect("root may have a name space");
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-    for name in ["passwd", "group"] {
-        bind(&scratch.join(name), &Path::new("/etc").join(name).canonicalize().unwrap());
-    }
+    private_mounts();
+    let accounts = own_accounts(scratch);
     let home = scratch.join("home");
     fs::create_dir_all(&home).unwrap();
     if !Path::new(HOME).is_dir() {
-        add_to_var(&scratch.join("var"));
+        empty_var();
     }
     bind(&home, Path::new(HOME));
     accounts
 }
 
-/// Gives this thread a network of its own: loopback only, all of 127/8. What resolves names there asks `nameserver`.
-pub fn enter_network(scratch: &Path, nameserver: &str) {
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET).expect("root may have a network");
+/// Adds accounts to the account files that this thread and what it starts see; gives their numbers.
+pub fn add_accounts(scratch: &Path, names: &[&str]) -> Vec<u32> {
+    let mut passwd = fs::read_to_string("/etc/passwd").unwrap();
+    let mut group = fs::read_to_string("/etc/group").unwrap();
+    let mut ids = Vec::new();
+    for name in names {
+        let id = (FIRST_ID..)
+            .find(|id| {
+                let field = format!(":{id}:");
+                !passwd.contains(&field) && !group.contains(&field)
+            })
+            .expect("a free number");
+        passwd = without(&passwd, &[name]) + &format!("{name}:x:{id}:{id}::/nonexistent:/bin/false\n");
+        group = without(&group, &[name]) + &format!("{name}:x:{id}:\n");
+        ids.push(id);
+    }
+    private_mounts();
+    install_accounts(scratch, &passwd, &group);
+    ids
+}
+
+fn private_mounts() {
+    unshare(CloneFlags::CLONE_NEWNS).expect("root may have a name space");
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip(8)");
-    assert!(up.success(), "the loopback interface comes up");
+}
+
+fn install_accounts(scratch: &Path, passwd: &str, group: &str) {
+    for (name, text) in [("passwd", passwd), ("group", group)] {
+        let file = scratch.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        bind(&file, &Path::new("/etc").join(name).canonicalize().unwrap());
+    }
+}
+
+/// An account file without these names.
+fn without(text: &str, names: &[&str]) -> String {
+    let is_named = |line: &str| names.iter().any(|n| line.starts_with(&format!("{n}:")));
+    text.lines().filter(|l| !is_named(l)).map(|l| format!("{l}\n")).collect()
+}
+
+/// Gives this thread a network of its own: loopback only, all of 127/8 and of fd00::/64. What resolves names there asks `nameserver`.
+pub fn enter_network(scratch: &Path, nameserver: &str) {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root may have a network");
+    private_mounts();
+    // All of fd00::/64 is here too, and yet no address of this host's interfaces, like 127.0.1.1.
+    for command in ["link set lo up", "-6 route add local fd00::/64 dev lo"] {
+        let done = Command::new("ip").args(command.split(' ')).status().expect("ip(8)");
+        assert!(done.success(), "ip {command}");
+    }
+    fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").expect("a setting of this network alone");
     let resolver = scratch.join("resolv.conf");
     fs::write(&resolver, format!("nameserver {nameserver}\noptions timeout:2 attempts:2\n")).unwrap();
     bind(&resolver, &Path::new("/etc/resolv.conf").canonicalize().unwrap());
@@ -87,38 +128,24 @@ fn bind(from: &Path, to: &Path) {
         .unwrap_or_else(|e| panic!("{}: {e}", to.display()));
 }
 
-/// A /var like the machine's with one directory more.
-fn add_to_var(var: &Path) {
-    fs::create_dir_all(var).unwrap();
-    mount(None::<&str>, var, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
-    for entry in Path::new("/var").read_dir().unwrap().filter_map(Result::ok) {
-        let (old, new) = (entry.path(), var.join(entry.file_name()));
-        if old.is_symlink() {
-            symlink(old.read_link().unwrap(), new).unwrap();
-        } else if old.is_dir() {
-            fs::create_dir(&new).unwrap();
-            bind(&old, &new);
-        }
+/// An empty /var with a mount point for /var/qmail. None of the machine's own directories is mounted anywhere else:
+/// scratch directories are removed recursively, and through such a mount that would empty the machine's.
+fn empty_var() {
+    mount(None::<&str>, "/var", Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+    for name in ["qmail", "tmp"] {
+        fs::create_dir(Path::new("/var").join(name)).unwrap();
     }
-    fs::create_dir(var.join("qmail")).unwrap();
-    bind(var, Path::new("/var"));
-    // The scratch directory is removed recursively at the end, on this very thread: through these mounts that would
-    // empty the machine's own /var.
-    umount2(var, MntFlags::MNT_DETACH).unwrap();
-    assert!(var.read_dir().unwrap().next().is_none(), "nothing of the machine is left in the scratch directory");
+    fs::set_permissions("/var/tmp", fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, target) in [("run", "/run"), ("lock", "/run/lock")] {
+        symlink(target, Path::new("/var").join(name)).unwrap();
+    }
 }
 
-fn write_accounts(scratch: &Path) -> Accounts {
-    let mut passwd = fs::read_to_string("/etc/passwd").unwrap();
-    let mut group = fs::read_to_string("/etc/group").unwrap();
-    let drop_own = |text: &str, names: &[&str]| -> String {
-        let is_ours = |l: &str| names.iter().any(|n| l.starts_with(&format!("{n}:")));
-        text.lines().filter(|l| !is_ours(l)).map(|l| format!("{l}\n")).collect()
-    };
+fn own_accounts(scratch: &Path) -> Accounts {
     // What the machine itself has under these names is hidden, not used: a test touches nobody's real account.
     let names: Vec<&str> = ACCOUNTS.iter().map(|(n, _)| *n).chain(PEOPLE).collect();
-    passwd = drop_own(&passwd, &names);
-    group = drop_own(&group, &["qmail", "nofiles"]);
+    let mut passwd = without(&fs::read_to_string("/etc/passwd").unwrap(), &names);
+    let mut group = without(&fs::read_to_string("/etc/group").unwrap(), &["qmail", "nofiles"]);
     let taken = |id: u32| {
         let field = format!(":{id}:");
         passwd.contains(&field) || group.contains(&field)
@@ -142,10 +169,7 @@ fn write_accounts(scratch: &Path) -> Accounts {
     for (name, gid) in groups {
         group += &format!("{name}:x:{gid}:\n");
     }
-    for (name, text) in [("passwd", passwd), ("group", group)] {
-        fs::write(scratch.join(name), text).unwrap();
-        fs::set_permissions(scratch.join(name), fs::Permissions::from_mode(0o644)).unwrap();
-    }
+    install_accounts(scratch, &passwd, &group);
     Accounts(accounts)
 }
 

@@ -681,7 +681,9 @@ class Case:
             while not over.is_set() or select.select([self.w.syslog], [], [], 0)[0]:
                 if select.select([self.w.syslog], [], [], 0.02)[0]: lines.append(self.w.syslog.recv(65536))
         listener = threading.Thread(target=listen, daemon=True)
-        if self.c.get("syslog"): listener.start()
+        if self.c.get("syslog"):
+            while select.select([self.w.syslog], [], [], 0)[0]: self.w.syslog.recv(65536)  # what earlier cases said
+            listener.start()
         try:
             for prog, content in self.c.get("swap", {}).items():
                 path = self.w.home + "/bin/" + prog

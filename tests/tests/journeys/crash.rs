@@ -18,11 +18,11 @@ fn send_until_broken(world: &World, from: usize, to: usize) -> Vec<usize> {
     let Ok(stream) = TcpStream::connect(world.address) else { return accepted };
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
     let mut stream = BufReader::new(stream);
-    let mut hear = |stream: &mut BufReader<TcpStream>, wanted: u8| {
+    let hear = |stream: &mut BufReader<TcpStream>, wanted: u8| {
         let mut line = Vec::new();
         stream.read_until(b'\n', &mut line).is_ok() && line.first() == Some(&wanted)
     };
-    let mut transaction = |stream: &mut BufReader<TcpStream>, number: usize| {
+    let transaction = |stream: &mut BufReader<TcpStream>, number: usize| {
         for line in ["MAIL FROM:<a@there.example>\r\n", "RCPT TO:<joe@here.example>\r\n", "DATA\r\n"] {
             stream.get_mut().write_all(line.as_bytes()).ok()?;
             hear(stream, if line.starts_with("DATA") { b'3' } else { b'2' }).then_some(())?;

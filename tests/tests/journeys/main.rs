@@ -1,9 +1,20 @@
 //! Whole journeys of mail, through all programs, in a private world each. The topology stands at the top of every file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must stop, loudly"
+)]
 
 mod crash;
 mod failure;
 mod local;
 mod maildir;
+mod names;
+mod peers;
+mod processes;
 mod relay;
 
 use quail_tests::World;

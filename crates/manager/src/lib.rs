@@ -11,6 +11,7 @@
 //! | `watch` | waiting for something to happen |
 //! | `spawner`, `cleaner`, `trigger`, `outlet` | the descriptors of contract 5.1 |
 //! | `log` | whole lines, one write a turn |
+//! | `parking` | causes come before effects in the log |
 //! | `settings` | control files, HUP |
 //! | `work` | jobs for the threads, and their results |
 //! | `arrivals`, `recipients`, `endings`, `scans` | the jobs, by the part of a message's life they serve |
@@ -20,6 +21,7 @@ mod cleaner;
 mod endings;
 mod log;
 mod outlet;
+mod parking;
 mod pool;
 mod recipients;
 mod scans;

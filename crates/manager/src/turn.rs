@@ -2,7 +2,6 @@
 //!
 //! Nothing here waits for a peer or a disk; the only wait is `poll`.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +17,7 @@ use telemetry::{Line, Verdict, line};
 
 use crate::cleaner::Cleaner;
 use crate::log::Log;
+use crate::parking::Parking;
 use crate::settings::{Settings, Unreadable};
 use crate::spawner::Spawner;
 use crate::start::Parts;
@@ -38,12 +38,7 @@ pub(crate) struct Manager {
     pub(crate) schedule: Schedule,
     layout: Layout,
     pub(crate) began: Instant,
-    /// Bounces under way, by their number.
-    bouncing: BTreeSet<u64>,
-    bounces: u64,
-    /// Bounces of ours that have come in before we have heard of their success, with the number of the last bounce
-    /// then under way: the log tells causes first.
-    parked: Vec<(u64, Done)>,
+    pub(crate) parking: Parking,
     left: bool,
 }
 
@@ -65,9 +60,7 @@ impl Manager {
             schedule,
             layout,
             began,
-            bouncing: BTreeSet::new(),
-            bounces: 0,
-            parked: Vec::new(),
+            parking: Parking::default(),
             left: false,
         };
         (manager, actions)
@@ -105,6 +98,7 @@ impl Manager {
         if ready.trigger {
             self.hear_trigger();
         }
+        self.leave_parking();
         self.handle(Event::Tick);
     }
 
@@ -212,24 +206,24 @@ impl Manager {
 
     /// Logs and handles a result, unless it is to wait for an earlier cause.
     fn take_in(&mut self, done: Done) {
-        if let (Kind::BounceArrived, Some(&last)) = (done.kind, self.bouncing.last()) {
-            self.parked.push((last, done));
-            return;
-        }
+        let Some(done) = self.parking.park(done) else { return };
         let kind = done.kind;
+        self.accept(done);
+        if let Kind::BounceSent(number) = kind {
+            self.parking.ended(number);
+            self.leave_parking();
+        }
+    }
+
+    fn leave_parking(&mut self) {
+        for done in self.parking.leave() {
+            self.accept(done);
+        }
+    }
+
+    fn accept(&mut self, done: Done) {
         self.log.lines(&done.log);
         self.handle(done.event);
-        if let Kind::BounceSent(number) = kind {
-            self.bouncing.remove(&number);
-            let first = self.bouncing.first().copied().unwrap_or(u64::MAX);
-            let (ready, waiting) =
-                std::mem::take(&mut self.parked).into_iter().partition(|(last, _)| *last < first);
-            self.parked = waiting;
-            for (_, done) in ready {
-                self.log.lines(&done.log);
-                self.handle(done.event);
-            }
-        }
     }
 
     fn carry_out(&mut self, actions: Vec<Action>) {
@@ -273,10 +267,9 @@ impl Manager {
                 Action::CloseChannel(id, channel) => self.work.quick.push(Quick::CloseChannel(id, channel)),
                 Action::Bury(id) => self.work.quick.push(Quick::Bury(id)),
                 Action::Bounce(id) => {
-                    self.bounces = self.bounces.saturating_add(1);
-                    self.bouncing.insert(self.bounces);
+                    let sequence = self.parking.begin();
                     let (settings, now) = (Arc::clone(&self.settings), now(self.began).wall);
-                    self.work.bounces.push(Bounce { id, settings, sequence: self.bounces, now });
+                    self.work.bounces.push(Bounce { id, settings, sequence, now });
                 }
                 Action::Clean(request) => self.cleaner.ask(request),
                 Action::SetAside(id) => self.work.quick.push(Quick::SetAside(id)),

@@ -11,6 +11,7 @@ impl Manager {
     /// Waits for something to happen.
     pub(crate) fn wait(&self) -> Ready {
         let sleep = self.schedule.sleep_millis(now(self.began));
+        let sleep = self.parking.sleep_millis().map_or(sleep, |soon| soon.min(sleep));
         // Rounded up by `poll`'s own unit: a millisecond more, never a turn too many.
         let timeout = i32::try_from(sleep)
             .map_or(PollTimeout::MAX, |millis| PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX));

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Where the server offers PIPELINING, MAIL, all RCPT and DATA go out together, and each reply is
-//! matched with its command in [`Session::expected`]; without it one command is out at a time. Either
+//! matched with its command in the order sent; without it one command is out at a time. Either
 //! way every reply is judged by the same code, so the results cannot differ.
 
 use std::collections::VecDeque;

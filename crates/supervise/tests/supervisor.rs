@@ -94,11 +94,8 @@ fn a_killed_supervisor_leaves_nothing_behind() {
     let queued = system.pid("qmail-queued");
     system.supervisor.kill().unwrap();
     system.supervisor.wait().unwrap();
-    let start = Instant::now();
-    while all.iter().any(|pid| Path::new(&format!("/proc/{pid}/fd/0")).exists()) {
-        assert!(start.elapsed() < Duration::from_secs(20), "{}", system.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let gone = |pid: &Pid| !Path::new(&format!("/proc/{pid}/fd/0")).exists();
+    eventually(|| all.iter().all(gone).then_some(())).unwrap_or_else(|| panic!("{}", system.log()));
     assert!(system.log().contains("qmail-send ends"));
     kill(queued, Signal::SIGTERM).unwrap();
 }
@@ -188,14 +185,9 @@ impl System {
     /// Of the program that runs, or is about to run, under this name, as it says itself.
     fn pid(&self, name: &str) -> Pid {
         let file = self.dir.path().join("bin").join(format!("{name}.pid"));
-        let start = Instant::now();
-        loop {
-            if let Ok(text) = std::fs::read_to_string(&file) {
-                return Pid::from_raw(text.trim().parse().unwrap());
-            }
-            assert!(start.elapsed() < Duration::from_secs(20), "{name} does not start: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let text = eventually(|| std::fs::read_to_string(&file).ok());
+        let text = text.unwrap_or_else(|| panic!("{name} does not start: {}", self.log()));
+        Pid::from_raw(text.trim().parse().unwrap())
     }
 
     fn wait_for(&mut self, text: &str) {
@@ -203,12 +195,11 @@ impl System {
     }
 
     fn wait_until(&mut self, so: impl Fn(&Self) -> bool) {
-        let start = Instant::now();
-        while !so(self) {
+        let seen = eventually(|| {
             assert!(self.supervisor.try_wait().unwrap().is_none(), "it ended: {}", self.log());
-            assert!(start.elapsed() < Duration::from_secs(20), "waited too long: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            so(self).then_some(())
+        });
+        assert!(seen.is_some(), "waited too long: {}", self.log());
     }
 
     fn signal(&self, signal: Signal) {
@@ -237,4 +228,16 @@ fn write_program(path: &Path, text: &str) {
     std::fs::write(&new, text).unwrap();
     std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::rename(&new, path).unwrap();
+}
+
+/// Looks again and again, for a while, until there is something to see: for what another process does and nobody tells.
+fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        if let Some(seen) = look() {
+            return Some(seen);
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    None
 }

@@ -1,15 +1,7 @@
 //! Where a recipient goes: the rewriting that qmail-send does once, before anything is delivered (contract 3.4).
 
+use contracts::Channel;
 use std::collections::{HashMap, HashSet};
-
-/// The two ways a message leaves the queue.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Channel {
-    /// To a user of this host, or to who controls a virtual domain.
-    Local,
-    /// To another host.
-    Remote,
-}
 
 /// Names compared without regard to ASCII case: the key is lower-cased when it is put in.
 #[derive(Clone, Default, Debug)]

@@ -18,6 +18,7 @@
 //!
 //! No I/O here and no clock.
 
+pub mod channel;
 pub mod clean;
 pub mod envelope;
 mod fields;
@@ -31,6 +32,7 @@ pub mod remote_worker;
 pub mod spawn;
 pub mod trigger;
 
+pub use channel::Channel;
 pub use queue_exit::QueueExit;
 pub use queue_id::QueueId;
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use address::route::{self, Routing};
+use address::route::Routing;
 use queue::preprocessed::Preprocessed;
 use queue::todo::{TodoEntry, TodoError};
 use queue::{Queue, QueueId};
@@ -11,7 +11,7 @@ use schedule::{Channel, Event, Todo};
 use telemetry::Line;
 
 use crate::pool::Pool;
-use crate::work::{Kind, Results, Synced, on_disk, seconds, warning};
+use crate::work::{Kind, Results, Synced, seconds, warning};
 
 /// Reads an envelope. With one recipient it is answered at once; with several, S5 is written first.
 pub(crate) fn read_todo(
@@ -42,7 +42,7 @@ pub(crate) fn read_todo(
         let mut message = Preprocessed::new(id, entry.sender(), entry.birth);
         for recipient in entry.recipients() {
             let (channel, address) = routing.route(recipient);
-            message.add(on_disk(of_route(channel)), &address);
+            message.add(channel, &address);
         }
         return synced.push(Synced::Preprocess { message, log, kind });
     }
@@ -53,7 +53,7 @@ pub(crate) fn read_todo(
     }
     let (channel, recipient) = routing.route(entry.recipients().next().unwrap_or_default());
     let todo = Todo::Single {
-        channel: of_route(channel),
+        channel,
         sender: Arc::from(entry.sender()),
         recipient: recipient.into(),
         birth: seconds(entry.birth),
@@ -75,16 +75,9 @@ fn looks_like_our_bounce(entry: &TodoEntry) -> bool {
 
 fn remove_stale(queue: &Queue, id: QueueId) -> io::Result<()> {
     for channel in Channel::BOTH {
-        queue.remove_channel(id, on_disk(channel))?;
+        queue.remove_channel(id, channel)?;
     }
     queue.remove_info(id)
-}
-
-fn of_route(channel: route::Channel) -> Channel {
-    match channel {
-        route::Channel::Local => Channel::Local,
-        route::Channel::Remote => Channel::Remote,
-    }
 }
 
 /// A message on its way to S5, and, if it has just been read, what the log is told of it.
@@ -107,9 +100,7 @@ pub(crate) fn write(queue: &Queue, results: &Results, batch: Vec<Arriving>) {
         match read {
             Some((log, kind)) => {
                 let todo = match result {
-                    Ok(()) => {
-                        Todo::Settled { channels: Channel::BOTH.map(|channel| message.has(on_disk(channel))) }
-                    }
+                    Ok(()) => Todo::Settled { channels: Channel::BOTH.map(|channel| message.has(channel)) },
                     Err(_) => Todo::Trouble,
                 };
                 results.send_as(kind, [log, trouble].concat(), Event::Todo(id, todo));

@@ -11,7 +11,7 @@ use queue::{Queue, QueueId};
 use schedule::{Burial, Channel, Event};
 use telemetry::{Line, line};
 
-use crate::work::{Bounce, Kind, Results, on_disk, warning};
+use crate::work::{Bounce, Kind, Results, warning};
 
 /// Checks that a message is finished; removes its info file if there is nothing to bounce.
 pub(crate) fn bury(queue: &Queue, results: &Results, id: QueueId) {
@@ -28,7 +28,7 @@ fn buried(queue: &Queue, id: QueueId, log: &mut Vec<u8>) -> io::Result<Burial> {
         }
         stat.map(|found| found.is_some())
     };
-    for channel in Channel::BOTH.map(on_disk) {
+    for channel in Channel::BOTH {
         if exists(layout.channel(channel, id), queue.stat_channel(id, channel))? {
             return Ok(Burial::NotDead);
         }

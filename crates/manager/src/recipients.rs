@@ -6,7 +6,7 @@ use queue::channel::ReadError;
 use queue::{Queue, QueueId};
 use schedule::{Channel, Event, Piece, Recipient, Then, Unrecorded};
 
-use crate::work::{NewFailure, Results, on_disk, seconds, warning};
+use crate::work::{NewFailure, Results, seconds, warning};
 
 /// Recipients of one piece.
 const PIECE_RECIPIENTS: usize = 100;
@@ -24,9 +24,7 @@ fn read(queue: &Queue, id: QueueId, channel: Channel, offset: u64, log: &mut Vec
         Ok(info) => info,
         Err(error) => {
             let file = layout.info(id);
-            if matches!(error, ReadError::Gone)
-                && matches!(queue.stat_channel(id, on_disk(channel)), Ok(None))
-            {
+            if matches!(error, ReadError::Gone) && matches!(queue.stat_channel(id, channel), Ok(None)) {
                 return Piece::Gone;
             }
             log.extend(warning("trouble reading ", &file, "; will try again later"));
@@ -37,7 +35,7 @@ fn read(queue: &Queue, id: QueueId, channel: Channel, offset: u64, log: &mut Vec
         Ok(found) => found,
         Err(ReadError::Gone) => (Vec::new(), Then::End),
         Err(_) => {
-            let file = layout.channel(on_disk(channel), id);
+            let file = layout.channel(channel, id);
             log.extend(warning("trouble opening ", &file, "; will try again later"));
             return Piece::Trouble;
         }
@@ -57,7 +55,7 @@ fn recipients(
     channel: Channel,
     offset: u64,
 ) -> Result<(Vec<queue::channel::Recipient>, Then), ReadError> {
-    match queue.read_channel(id, on_disk(channel), offset, PIECE_RECIPIENTS) {
+    match queue.read_channel(id, channel, offset, PIECE_RECIPIENTS) {
         Ok(piece) => {
             let then = if piece.at_end { Then::End } else { Then::More(piece.next_offset) };
             Ok((piece.recipients, then))
@@ -65,7 +63,7 @@ fn recipients(
         Err(ReadError::Broken(_)) => {
             let (mut found, mut offset) = (Vec::new(), offset);
             while found.len() < PIECE_RECIPIENTS {
-                match queue.read_channel(id, on_disk(channel), offset, 1) {
+                match queue.read_channel(id, channel, offset, 1) {
                     Ok(piece) => {
                         offset = piece.next_offset;
                         found.extend(piece.recipients);
@@ -87,10 +85,10 @@ pub(crate) fn mark(queue: &Queue, results: &Results, id: QueueId, channel: Chann
 }
 
 fn marked(queue: &Queue, id: QueueId, channel: Channel, offset: u64) -> Vec<u8> {
-    match queue.mark_done(id, on_disk(channel), offset) {
+    match queue.mark_done(id, channel, offset) {
         Ok(()) => Vec::new(),
         Err(_) => {
-            let file = queue.layout().channel(on_disk(channel), id);
+            let file = queue.layout().channel(channel, id);
             warning("trouble marking ", &file, "; message will be delivered twice!")
         }
     }
@@ -117,11 +115,11 @@ pub(crate) fn record_failures(queue: &Queue, results: &Results, id: QueueId, fai
 
 /// Removes a channel file whose recipients are all finished.
 pub(crate) fn close(queue: &Queue, results: &Results, id: QueueId, channel: Channel) {
-    let result = queue.remove_channel(id, on_disk(channel));
+    let result = queue.remove_channel(id, channel);
     let log = match &result {
         Ok(()) => Vec::new(),
         Err(_) => {
-            let file = queue.layout().channel(on_disk(channel), id);
+            let file = queue.layout().channel(channel, id);
             warning("unable to unlink ", &file, "; will try again later")
         }
     };

@@ -6,7 +6,7 @@ use queue::{Queue, QueueId};
 use schedule::{Channel, Event, Found};
 use telemetry::Line;
 
-use crate::work::{Results, Walk, on_disk, seconds, warning};
+use crate::work::{Results, Walk, seconds, warning};
 
 /// Names in one piece of a walk over `todo`.
 const TODO_PIECE: usize = 1000;
@@ -98,7 +98,7 @@ pub(crate) fn examine(queue: &Queue, id: QueueId, log: &mut Vec<u8>) -> Option<F
         Err(_) => return trouble(layout.envelope(id)),
     }
     let mut due = [None; 2];
-    for (due, channel) in due.iter_mut().zip(Channel::BOTH.map(on_disk)) {
+    for (due, channel) in due.iter_mut().zip(Channel::BOTH) {
         match queue.stat_channel(id, channel) {
             Ok(stat) => *due = stat.map(|stat| seconds(stat.modified)),
             Err(_) => return trouble(layout.channel(channel, id)),
@@ -112,8 +112,8 @@ fn save_times(queue: &Queue, results: &Results, times: Vec<(QueueId, Channel, u6
     let mut log = Vec::new();
     for (id, channel, due) in times {
         let due = i64::try_from(due).unwrap_or(i64::MAX);
-        if queue.set_next_attempt(id, on_disk(channel), due).is_err() {
-            let file = queue.layout().channel(on_disk(channel), id);
+        if queue.set_next_attempt(id, channel, due).is_err() {
+            let file = queue.layout().channel(channel, id);
             log.extend(warning("unable to utime ", &file, "; message will be retried too soon"));
         }
     }

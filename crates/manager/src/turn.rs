@@ -23,7 +23,7 @@ use crate::spawner::Spawner;
 use crate::start::Parts;
 use crate::trigger::Trigger;
 use crate::watch::Ready;
-use crate::work::{Bounce, Done, Kind, Quick, Synced, Walk, Work, on_disk, warning};
+use crate::work::{Bounce, Done, Kind, Quick, Synced, Walk, Work, warning};
 
 /// qmail-send.
 pub(crate) struct Manager {
@@ -242,7 +242,7 @@ impl Manager {
                 Action::Settle { id, channel, sender, recipient, birth } => {
                     let birth = i64::try_from(birth).unwrap_or(i64::MAX);
                     let mut message = Preprocessed::new(id, &sender, birth);
-                    message.add(on_disk(channel), &recipient);
+                    message.add(channel, &recipient);
                     self.work.synced.push(Synced::Settle(message));
                 }
                 Action::Open { id, channel, offset } => {
@@ -296,7 +296,7 @@ impl Manager {
             }
             Note::OutOfRange => line::OUT_OF_RANGE,
             Note::UnknownRecord(id, channel) => {
-                let file = self.layout.channel(on_disk(*channel), *id);
+                let file = self.layout.channel(*channel, *id);
                 self.log.lines(&warning("unknown record type in ", &file, "!"));
                 return;
             }

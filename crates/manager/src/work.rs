@@ -215,14 +215,6 @@ fn sync(queue: &Queue, results: &Results, jobs: Vec<Synced>) {
     }
 }
 
-/// The queue's word for a channel.
-pub(crate) fn on_disk(channel: Channel) -> queue::Channel {
-    match channel {
-        Channel::Local => queue::Channel::Local,
-        Channel::Remote => queue::Channel::Remote,
-    }
-}
-
 /// One line by itself.
 pub(crate) fn warning(before: &'static str, file: &str, after: &'static str) -> Vec<u8> {
     Line::Warning(before, file, after).to_bytes()

@@ -1,8 +1,8 @@
 //! Recipients of a preprocessed message: `local/ID` and `remote/ID` (S5), read in pieces and marked in place.
 
 use crate::{
+    Channel,
     disk::{Disk, absent_is_fine, unlink_if_present},
-    layout::Channel,
     store::Queue,
 };
 use contracts::{

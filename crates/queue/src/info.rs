@@ -1,9 +1,9 @@
 //! The sender and the arrival time of a preprocessed message: `info/ID`, and the message it belongs to.
 
 use crate::{
+    Channel,
     channel::ReadError,
     disk::{Disk, Stat, absent_is_fine, unlink_if_present},
-    layout::Channel,
     store::Queue,
 };
 use contracts::{QueueId, envelope};

@@ -3,33 +3,11 @@
 //! Every name here is relative to the queue directory. Nothing is opened here but to detect the split.
 
 use crate::disk::Disk;
-use contracts::QueueId;
+use contracts::{Channel, QueueId};
 use std::io;
 
 /// More split directories than any installation has; a larger number is a broken tree.
 pub const SPLIT_MAX: u64 = 100_000;
-
-/// The two ways out: which spawner gets a recipient.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Channel {
-    /// `local/ID`.
-    Local,
-    /// `remote/ID`.
-    Remote,
-}
-
-impl Channel {
-    /// Both, in the order in which the original looks at them.
-    pub const ALL: [Self; 2] = [Self::Local, Self::Remote];
-
-    /// The directory under `queue/`.
-    pub fn directory(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Remote => "remote",
-        }
-    }
-}
 
 /// The shape of one queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -115,7 +93,7 @@ impl Layout {
 
     /// `local/H/ID` or `remote/H/ID`: the recipients on one channel.
     pub fn channel(self, channel: Channel, id: QueueId) -> String {
-        self.hashed(channel.directory(), id)
+        self.hashed(channel.name(), id)
     }
 
     /// `bounce/ID`: failures told so far.

@@ -42,7 +42,7 @@ pub mod trigger;
 #[cfg(test)]
 mod crash;
 
-pub use contracts::QueueId;
+pub use contracts::{Channel, QueueId};
 pub use enqueue_error::EnqueueError;
-pub use layout::{Channel, Layout};
+pub use layout::Layout;
 pub use store::Queue;

@@ -1,8 +1,8 @@
 //! From S4 to S5: info, local and remote of a batch of messages, made durable together.
 
 use crate::{
+    Channel,
     disk::{Disk, unlink_if_present},
-    layout::Channel,
     store::Queue,
 };
 use contracts::{QueueId, envelope};
@@ -82,7 +82,7 @@ impl<D: Disk> Queue<D> {
 
     fn write_files(&self, message: &Preprocessed) -> io::Result<Vec<D::File>> {
         let id = message.id;
-        for stale in Channel::ALL.map(|channel| self.layout.channel(channel, id)) {
+        for stale in Channel::BOTH.map(|channel| self.layout.channel(channel, id)) {
             unlink_if_present(&self.disk, &stale)?;
         }
         let info = self.layout.info(id);
@@ -91,7 +91,7 @@ impl<D: Disk> Queue<D> {
         let mut files = Vec::with_capacity(3);
         files.push(self.write_file(&info, &envelope::info(&message.sender))?);
         self.disk.set_times(&info, message.birth)?;
-        for channel in Channel::ALL.into_iter().filter(|&channel| message.has(channel)) {
+        for channel in Channel::BOTH.into_iter().filter(|&channel| message.has(channel)) {
             let name = self.layout.channel(channel, id);
             files.push(self.write_file(&name, message.records(channel))?);
             // Due at once, also after a restart.
@@ -108,7 +108,7 @@ impl<D: Disk> Queue<D> {
 
     fn directories(&self, message: &Preprocessed) -> impl Iterator<Item = String> {
         let (layout, id) = (self.layout, message.id);
-        let channels = Channel::ALL.map(|channel| message.has(channel).then(|| channel.directory()));
+        let channels = Channel::BOTH.map(|channel| message.has(channel).then(|| channel.name()));
         [Some("info")].into_iter().chain(channels).flatten().map(move |name| layout.directory_of(name, id))
     }
 }

@@ -9,8 +9,8 @@
 //! An original `qmail-clean` answers `x`; the entry then stays where it is and is left alone until the next start.
 
 use crate::{
+    Channel,
     disk::{Disk, absent_is_fine},
-    layout::Channel,
     store::Queue,
 };
 use contracts::QueueId;
@@ -33,8 +33,8 @@ impl<D: Disk> Queue<D> {
 
     /// Moves what belongs to qmails: channel files, bounce, info. For `qmail-send`, after [`Queue::hold`].
     pub fn quarantine(&self, id: QueueId) -> io::Result<()> {
-        for channel in Channel::ALL {
-            self.set_aside(id, channel.directory(), &self.layout.channel(channel, id))?;
+        for channel in Channel::BOTH {
+            self.set_aside(id, channel.name(), &self.layout.channel(channel, id))?;
         }
         self.set_aside(id, "bounce", &self.layout.bounce(id))?;
         self.set_aside(id, "info", &self.layout.info(id))?;

@@ -33,33 +33,12 @@ mod timing;
 
 pub use action::{Action, Failure, Note};
 pub use clock::{Millis, Now};
+pub use contracts::Channel;
 pub use event::{Burial, Event, Found, Piece, Recipient, Then, Todo, Unrecorded};
 pub use schedule::{Config, Schedule};
 
 /// Seconds since 1970.
 pub type Seconds = u64;
-
-/// Where a recipient is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Channel {
-    /// On this system: qmail-lspawn.
-    Local,
-    /// Elsewhere: qmail-rspawn.
-    Remote,
-}
-
-impl Channel {
-    /// Both, in the order in which they are served.
-    pub const BOTH: [Self; 2] = [Self::Local, Self::Remote];
-
-    /// The name of its directory, and its word in the log.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::Remote => "remote",
-        }
-    }
-}
 
 /// A pair with one place for each channel.
 pub(crate) trait PerChannel<T> {

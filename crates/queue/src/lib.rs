@@ -26,6 +26,7 @@ pub mod enqueue_error;
 pub mod incoming;
 pub mod info;
 pub mod layout;
+pub mod listing;
 pub mod preprocessed;
 pub mod quarantine;
 pub mod real;

@@ -116,6 +116,16 @@ impl Control {
     pub fn list(&self, name: &str) -> Result<Option<Vec<Vec<u8>>>, ControlError> {
         Ok(self.bytes(name)?.map(|bytes| list_lines(&bytes).map(<[u8]>::to_vec).collect()))
     }
+
+    /// As [`Control::list`], each entry with the number of its line, from 1, for a [`Warning`] about it.
+    pub fn numbered_list(&self, name: &str) -> Result<Option<Vec<(usize, Vec<u8>)>>, ControlError> {
+        let Some(bytes) = self.bytes(name)? else { return Ok(None) };
+        let mut entries = Vec::new();
+        for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {
+            entries.extend(list_lines(line).map(|entry| (number, entry.to_vec())));
+        }
+        Ok(Some(entries))
+    }
 }
 
 /// The first line without trailing blanks (a carriage return counts as one, D52).
@@ -144,6 +154,14 @@ mod tests {
     use super::*;
     use crate::catalogue;
     use proptest::prelude::*;
+
+    #[test]
+    fn entries_of_a_list_know_their_lines() {
+        let (_directory, control) = with(&[("some", b"one\n\n# no\ntwo \n")]);
+        let expected = vec![(1, b"one".to_vec()), (4, b"two".to_vec())];
+        assert_eq!(control.numbered_list("some").unwrap(), Some(expected));
+        assert_eq!(control.numbered_list("none").unwrap(), None);
+    }
 
     fn with(files: &[(&str, &[u8])]) -> (tempfile::TempDir, Control) {
         let directory = tempfile::tempdir().unwrap();

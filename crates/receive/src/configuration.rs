@@ -135,12 +135,12 @@ fn relay_clients(
     warn: &mut dyn FnMut(Warning),
 ) -> Result<Vec<Network>, ConfigurationError> {
     let mut networks = Vec::new();
-    for line in control.list("relayclients")?.unwrap_or_default() {
+    for (number, line) in control.numbered_list("relayclients")?.unwrap_or_default() {
         match Network::parse(&line) {
             Some(network) => networks.push(network),
             None => warn(Warning {
                 file: "relayclients".to_owned(),
-                line: 0,
+                line: number,
                 value: line,
                 accepted: "an address, or address/bits".to_owned(),
                 used: "nothing in its place".to_owned(),

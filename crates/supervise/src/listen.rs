@@ -18,7 +18,7 @@ pub(crate) const SOCKETS_MAX: usize = 64;
 /// port are described in `complain`.
 pub(crate) fn addresses(home: &Path, complain: &mut dyn FnMut(String)) -> Vec<SocketAddr> {
     let everywhere = || vec![(Ipv4Addr::UNSPECIFIED, 25).into(), (Ipv6Addr::UNSPECIFIED, 25).into()];
-    let lines = match Control::at(home).list("smtplisten") {
+    let lines = match Control::at(home).numbered_list("smtplisten") {
         Ok(Some(lines)) => lines,
         Ok(None) => return everywhere(),
         Err(error) => {
@@ -27,14 +27,14 @@ pub(crate) fn addresses(home: &Path, complain: &mut dyn FnMut(String)) -> Vec<So
         }
     };
     let mut out = Vec::new();
-    for line in lines {
+    for (number, line) in lines {
         match std::str::from_utf8(&line).ok().and_then(|line| line.parse().ok()) {
             Some(address) if out.len() < SOCKETS_MAX => out.push(address),
             Some(_) => {
                 complain(format!("control/smtplisten: more than {SOCKETS_MAX} lines; the rest is ignored"))
             }
             None => complain(format!(
-                "control/smtplisten: \"{}\" is not address:port or [IPv6]:port; ignored",
+                "control/smtplisten line {number}: \"{}\" is not address:port or [IPv6]:port; ignored",
                 line.escape_ascii()
             )),
         }
@@ -77,7 +77,7 @@ mod tests {
         let got = addresses(home.path(), &mut |line| told.push(line));
         assert_eq!(got, ["127.0.0.1:2525".parse().unwrap(), "[::1]:2525".parse().unwrap()]);
         assert_eq!(told.len(), 2);
-        assert_eq!(told[1], "control/smtplisten: \"25\" is not address:port or [IPv6]:port; ignored");
+        assert_eq!(told[1], "control/smtplisten line 6: \"25\" is not address:port or [IPv6]:port; ignored");
         std::fs::write(&file, "").unwrap();
         assert!(addresses(home.path(), &mut |_| ()).is_empty());
     }

@@ -27,6 +27,11 @@ fn libraries(root: &Path) -> String {
     places.iter().filter(|p| p.is_dir()).map(|p| p.display().to_string()).collect::<Vec<_>>().join(":")
 }
 
+/// As the tests want it that run such a program themselves; nothing for one that is installed.
+pub fn libraries_of(name: &str) -> String {
+    crate::place::package(name).map(|root| libraries(&root)).unwrap_or_default()
+}
+
 /// A port that nobody uses now.
 fn free_address() -> std::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port")

@@ -148,6 +148,17 @@ impl World {
         command
     }
 
+    /// Somebody else's program, in the surroundings of one of the installation's.
+    pub fn foreign_program(&self, path: &Path) -> Command {
+        let ours = self.program("qmail-smtpd");
+        let mut command = Command::new(path);
+        command.env_clear().envs(ours.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir("/");
+        if self.accounts.is_none() && is_root() {
+            command.uid(STRANGER).gid(STRANGER);
+        }
+        command
+    }
+
     /// The installation's directory as its programs see it.
     fn inside(&self) -> &Path {
         if self.accounts.is_some() { Path::new(space::HOME) } else { self.home() }
@@ -155,7 +166,7 @@ impl World {
 
     /// Starts everything and waits until qmail-send is at work.
     pub fn start(&mut self) {
-        self.own_everything();
+        self.own_all();
         if !self.assign.is_empty() {
             fs::write(self.home().join("users/assign"), format!("{}.\n", self.assign)).unwrap();
             let status = self.program("qmail-newu").status().expect("qmail-newu");
@@ -176,8 +187,8 @@ impl World {
         self.log.wait("status: local");
     }
 
-    /// Gives everything to whom it belongs in this form.
-    fn own_everything(&self) {
+    /// Gives everything to whom it belongs in this form; [`World::start`] does so too.
+    pub fn own_all(&self) {
         match &self.accounts {
             Some(accounts) => ownership::as_the_original(self.home(), self.scratch(), accounts),
             None if is_root() => ownership::all_to(self.home(), STRANGER),

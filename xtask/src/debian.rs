@@ -11,14 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the journeys can use, beside what is installed.
-pub const FOR_TESTS: [&str; 10] = [
+pub const FOR_TESTS: [&str; 7] = [
     "postfix",
     "exim4-daemon-light",
-    "opensmtpd",
     "swaks",
     "mutt",
-    "dovecot-core",
-    "dovecot-imapd",
     "procmail",
     "nsd",
     "ucspi-tcp",

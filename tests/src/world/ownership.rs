@@ -62,6 +62,7 @@ pub fn as_the_original(home: &Path, scratch: &Path, accounts: &Accounts) {
         for path in walk(&home) {
             lchown(&path, Some(account.uid), Some(account.gid)).unwrap();
         }
+        fs::set_permissions(home.join("Maildir"), fs::Permissions::from_mode(0o700)).unwrap();
     }
 }
 

@@ -15,7 +15,11 @@ mod maildir;
 mod names;
 mod peers;
 mod processes;
+mod queue_files;
+mod readers;
 mod relay;
+mod root;
+mod takeover;
 
 use quail_tests::World;
 

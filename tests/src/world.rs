@@ -148,6 +148,13 @@ impl World {
         command
     }
 
+    /// A copy of somebody else's program at a place that everybody of this world may read.
+    pub fn borrow(&self, program: &Path) -> PathBuf {
+        let copy = self.scratch().join(program.file_name().expect("a program has a name"));
+        fs::copy(program, &copy).expect("a copy");
+        copy
+    }
+
     /// Somebody else's program, in the surroundings of one of the installation's.
     pub fn foreign_program(&self, path: &Path) -> Command {
         let ours = self.program("qmail-smtpd");

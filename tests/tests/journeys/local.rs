@@ -39,7 +39,7 @@ fn procmail_delivers_what_it_is_given() {
     let home = world.home().join("joe");
     std::fs::write(home.join("rc"), format!(":0\n* ^Subject: sort me\n{}/sorted\n", home.display()))
         .expect("rc");
-    world.dot_qmail("joe", "", &format!("|{} ./rc\n", procmail.display()));
+    world.dot_qmail("joe", "", &format!("|{} ./rc\n", world.borrow(&procmail).display()));
     world.start();
     inject(&world, &["-fa@there.example"], "To: joe@here.example\nSubject: sort me\n\nHello.\n");
     world.log.wait("success:");

@@ -70,7 +70,7 @@ fn tcpserver_runs_our_smtpd() {
     let smtpd = world.home().join("bin/qmail-smtpd");
     // -1 prints the port; the session then has the classic descriptors and the variables of tcp-environ(5).
     let mut child = world
-        .foreign_program(&tcpserver)
+        .foreign_program(&world.borrow(&tcpserver))
         .args(["-1", "-v", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
         .arg(&smtpd)
         .stdout(Stdio::piped())

@@ -69,10 +69,10 @@ pub fn invite(system: &System) {
     say("Send more, from another terminal:");
     say("");
     say(&format!(
-        "    curl smtp://{address} --mail-from a@b.example --mail-rcpt {USER}@{DOMAIN} -T some-file"
+        "    curl --crlf smtp://{address} --mail-from a@b.example --mail-rcpt {USER}@{DOMAIN} -T some-file"
     ));
     say(&format!("    swaks --server {address} --to {USER}@{DOMAIN}"));
-    say(&format!("    echo Subject: hi | QUAIL_HOME={home} {bin}/qmail-inject {USER}-list@{DOMAIN}"));
+    say(&format!("    echo Subject: hi | QUAIL_HOME={home} {bin}/qmail-inject {USER}@{DOMAIN}"));
     say("");
     say("And look:");
     say("");

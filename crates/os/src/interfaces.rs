@@ -1,7 +1,7 @@
 //! This host's own addresses.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// Addresses of interfaces that are up. An IPv4 address in IPv6 form counts as IPv4.
 pub fn addresses() -> io::Result<Vec<IpAddr>> {
@@ -12,9 +12,9 @@ pub fn addresses() -> io::Result<Vec<IpAddr>> {
         }
         let Some(address) = interface.address else { continue };
         if let Some(four) = address.as_sockaddr_in() {
-            found.push(IpAddr::V4(Ipv4Addr::from(four.ip())));
+            found.push(IpAddr::V4(four.ip()));
         } else if let Some(six) = address.as_sockaddr_in6() {
-            found.push(IpAddr::V6(Ipv6Addr::from(six.ip())).to_canonical());
+            found.push(IpAddr::V6(six.ip()).to_canonical());
         }
     }
     Ok(found)

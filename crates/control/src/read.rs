@@ -39,6 +39,9 @@ pub struct Control {
     directory: PathBuf,
 }
 
+/// The entries of a list, each with the number of its line, from 1.
+pub type Numbered = Vec<(usize, Vec<u8>)>;
+
 impl Control {
     /// The control files of the installation at `home`.
     pub fn at(home: &Path) -> Self {
@@ -118,7 +121,7 @@ impl Control {
     }
 
     /// As [`Control::list`], each entry with the number of its line, from 1, for a [`Warning`] about it.
-    pub fn numbered_list(&self, name: &str) -> Result<Option<Vec<(usize, Vec<u8>)>>, ControlError> {
+    pub fn numbered_list(&self, name: &str) -> Result<Option<Numbered>, ControlError> {
         let Some(bytes) = self.bytes(name)? else { return Ok(None) };
         let mut entries = Vec::new();
         for (number, line) in (1..).zip(bytes.split(|&b| b == b'\n')) {

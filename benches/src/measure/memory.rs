@@ -1,0 +1,39 @@
+//! What processes occupy: their proportional set size (PSS), where shared pages count in equal parts.
+
+use std::collections::BTreeMap;
+
+/// Bytes of PSS of some processes, together and for each name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// All together.
+    pub bytes: u64,
+    /// How many processes.
+    pub processes: usize,
+    /// For each program name: processes, bytes.
+    pub programs: BTreeMap<String, (usize, u64)>,
+}
+
+/// Looks at them now.
+pub fn of(processes: &[i32]) -> Memory {
+    let mut memory = Memory::default();
+    for pid in processes {
+        let Some(bytes) = pss(*pid) else { continue };
+        memory.bytes += bytes;
+        memory.processes += 1;
+        let entry = memory.programs.entry(name(*pid)).or_default();
+        entry.0 += 1;
+        entry.1 += bytes;
+    }
+    memory
+}
+
+/// The name of a process.
+pub fn name(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+fn pss(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}

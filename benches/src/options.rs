@@ -1,0 +1,81 @@
+//! The command line.
+
+/// How to call it.
+pub const USAGE: &str = "\
+cargo xtask bench [--quick] [--case TEXT] [--rounds N] [--peers postfix,exim]
+    --quick       the two main rows beside Postfix, compared with the baseline; under two minutes
+    --case TEXT   only rows whose name holds TEXT; without --quick nothing is written
+    --rounds N    runs of each row and server (3; 2 when quick)
+    --peers LIST  other servers, separated by commas (postfix,exim; postfix when quick)
+    --baseline    with --quick: write the baseline instead of comparing";
+
+/// What is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The short run.
+    pub quick: bool,
+    /// Only rows that hold this.
+    pub case: Option<String>,
+    /// Runs of each.
+    pub rounds: Option<usize>,
+    /// Other servers.
+    pub peers: Option<Vec<String>>,
+    /// Write the baseline.
+    pub baseline: bool,
+}
+
+/// Reads the arguments; what is wrong with them, else.
+pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options::default();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--baseline" => options.baseline = true,
+            "--case" => options.case = Some(value()?),
+            "--rounds" => {
+                let text = value()?;
+                options.rounds = Some(text.parse().map_err(|_| format!("{text} is no number"))?);
+            }
+            "--peers" => {
+                let list = value()?;
+                options.peers = Some(list.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect());
+            }
+            other => return Err(format!("{other} is not known")),
+        }
+    }
+    Ok(options)
+}
+
+impl Options {
+    /// The other servers that are wanted.
+    pub fn peers(&self) -> Vec<String> {
+        let usual: &[&str] = if self.quick { &["postfix"] } else { &["postfix", "exim"] };
+        self.peers.clone().unwrap_or_else(|| usual.iter().map(|&p| p.to_owned()).collect())
+    }
+
+    /// Runs of each row and server.
+    pub fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(if self.quick { 2 } else { 3 }).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Options, parse};
+
+    fn words(text: &str) -> impl Iterator<Item = String> {
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn arguments_are_understood_or_named() {
+        let options = parse(words("--quick --rounds 5 --peers exim,postfix")).unwrap();
+        assert_eq!((options.quick, options.rounds(), options.peers().len()), (true, 5, 2));
+        assert_eq!(parse(words("")).unwrap(), Options::default());
+        assert_eq!(parse(words("--rounds x")).unwrap_err(), "x is no number");
+        assert_eq!(parse(words("--case")).unwrap_err(), "--case wants a value");
+        assert_eq!(parse(words("--fast")).unwrap_err(), "--fast is not known");
+    }
+}

@@ -10,8 +10,8 @@
 pub const SPAWN_SLOTS: u8 = 120;
 /// `qmail-send` cuts a report here (REPORTMAX).
 pub const REPORT_MAX_BYTES: usize = 10_000;
-/// The longest command that a spawner keeps: a message name and two addresses with room to spare. What is
-/// longer is not from `qmail-send`.
+/// The longest command that a spawner keeps: a message name and two addresses with room to spare. `qmail-queue`
+/// takes none that long, but a queue may hold what somebody else wrote.
 pub const COMMAND_MAX_BYTES: usize = 64 * 1024;
 
 /// One delivery to make.
@@ -44,41 +44,48 @@ pub struct CommandDecoder {
     slot: Option<u8>,
     fields: Vec<u8>,
     ends: Vec<usize>,
+    too_long: bool,
 }
 
-/// A command that is longer than [`COMMAND_MAX_BYTES`]; the stream cannot be trusted after it.
+/// A command that is longer than [`COMMAND_MAX_BYTES`]. Its slot waits for a report all the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a delivery command is longer than {COMMAND_MAX_BYTES} bytes")]
-pub struct CommandTooLong;
+pub struct CommandTooLong {
+    /// Which slot reports back.
+    pub slot: u8,
+}
 
 impl CommandDecoder {
     /// Takes the next bytes and hands on each command that they complete.
-    pub fn push(&mut self, bytes: &[u8], mut command: impl FnMut(Command)) -> Result<(), CommandTooLong> {
+    pub fn push(&mut self, bytes: &[u8], mut command: impl FnMut(Result<Command, CommandTooLong>)) {
         for &byte in bytes {
-            if self.slot.is_none() {
+            let Some(slot) = self.slot else {
                 self.slot = Some(byte);
                 continue;
-            }
+            };
             if byte != 0 {
-                if self.fields.len() >= COMMAND_MAX_BYTES {
-                    return Err(CommandTooLong);
+                self.too_long |= self.fields.len() >= COMMAND_MAX_BYTES;
+                if !self.too_long {
+                    self.fields.push(byte);
                 }
-                self.fields.push(byte);
                 continue;
             }
             self.ends.push(self.fields.len());
-            if let (Some(slot), &[message, sender, recipient]) = (self.slot, self.ends.as_slice()) {
+            if let &[message, sender, recipient] = self.ends.as_slice() {
                 let field = |from, to| self.fields.get(from..to).unwrap_or_default().to_vec();
-                command(Command {
-                    slot,
-                    message: field(0, message),
-                    sender: field(message, sender),
-                    recipient: field(sender, recipient),
+                command(if self.too_long {
+                    Err(CommandTooLong { slot })
+                } else {
+                    Ok(Command {
+                        slot,
+                        message: field(0, message),
+                        sender: field(message, sender),
+                        recipient: field(sender, recipient),
+                    })
                 });
                 *self = Self::default();
             }
         }
-        Ok(())
     }
 }
 
@@ -166,10 +173,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn commands(bytes: &[u8]) -> Result<Vec<Command>, CommandTooLong> {
+    fn commands(bytes: &[u8]) -> Vec<Result<Command, CommandTooLong>> {
         let mut out = Vec::new();
-        CommandDecoder::default().push(bytes, |c| out.push(c))?;
-        Ok(out)
+        CommandDecoder::default().push(bytes, |c| out.push(c));
+        out
     }
 
     fn reports(bytes: &[u8]) -> Vec<Report> {
@@ -186,9 +193,15 @@ mod tests {
             sender: b"s@x".to_vec(),
             recipient: b"r@relay.test".to_vec(),
         };
-        assert_eq!(commands(b"\x001/1\0s@x\0r@relay.test\0"), Ok(vec![want]));
-        assert_eq!(commands(b"\x001/1\0s@x\0r@relay.test"), Ok(vec![]));
-        assert_eq!(commands(&[b'x'; COMMAND_MAX_BYTES + 2]), Err(CommandTooLong));
+        assert_eq!(commands(b"\x001/1\0s@x\0r@relay.test\0"), [Ok(want)]);
+        assert_eq!(commands(b"\x001/1\0s@x\0r@relay.test"), []);
+    }
+
+    #[test]
+    fn a_command_that_is_too_long_does_not_hide_the_next_one() {
+        let long = [b"\x091/1\0s@x\0".as_slice(), &[b'r'; COMMAND_MAX_BYTES], b"\0\x012/2\0\0r@x\0"].concat();
+        let next = Command { slot: 1, message: b"2/2".to_vec(), sender: vec![], recipient: b"r@x".to_vec() };
+        assert_eq!(commands(&long), [Err(CommandTooLong { slot: 9 }), Ok(next)]);
     }
 
     #[test]
@@ -220,7 +233,7 @@ mod tests {
         #[test]
         fn what_is_encoded_is_decoded(slot: u8, message in field(), sender in field(), recipient in field()) {
             let command = Command { slot, message, sender, recipient };
-            prop_assert_eq!(commands(&command.encode()), Ok(vec![command]));
+            prop_assert_eq!(commands(&command.encode()), [Ok(command)]);
         }
 
         #[test]

@@ -31,13 +31,13 @@ pub struct Setting {
 /// Why the spawner ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServiceError {
-    /// What came on descriptor 0 was not from `qmail-send`.
-    #[error("a command is too long")]
-    CommandTooLong,
     /// The kernel will not poll.
     #[error("cannot wait for descriptors")]
     Poll(#[source] io::Error),
 }
+
+/// Deferred: whoever wrote such addresses into the queue may have a use for them elsewhere.
+const TOO_LONG: &[u8] = b"ZSorry, these addresses are too long. (#4.3.0)\n";
 
 /// Something that polled ready.
 enum Ready {
@@ -54,7 +54,6 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
     let mut desk = Desk::new(setting.workers_max);
-    let mut result = Ok(());
     let mut buffer: Vec<u8> = Vec::new();
     desk.output.push(&[SPAWN_SLOTS]);
     while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
@@ -75,14 +74,8 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
                 Ready::Grave => {}
                 Ready::Commands => {
                     let mess = setting.mess.as_fd();
-                    match read_commands(&mut commands, &mut decoder) {
-                        Ok(arrived) => accept_all(trade, &mut desk, arrived, mess, setting.queue_owner),
-                        // Nothing after it can be trusted, not even whose slot it is. What runs, ends.
-                        Err(CommandTooLong) => {
-                            commands = None;
-                            result = Err(ServiceError::CommandTooLong);
-                        }
-                    }
+                    let arrived = read_commands(&mut commands, &mut decoder);
+                    accept_all(trade, &mut desk, arrived, mess, setting.queue_owner);
                 }
             }
         }
@@ -91,7 +84,7 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
         trade.tick(&mut desk, now);
         tell_news(trade, &mut desk);
     }
-    result
+    Ok(())
 }
 
 fn wait<T: Trade>(
@@ -140,30 +133,37 @@ fn until(deadline: Option<Instant>) -> PollTimeout {
 fn read_commands(
     commands: &mut Option<File>,
     decoder: &mut CommandDecoder,
-) -> Result<Vec<Command>, CommandTooLong> {
+) -> Vec<Result<Command, CommandTooLong>> {
     let mut arrived = Vec::new();
     let mut piece = [0; 16 * 1024];
-    let Some(file) = commands else { return Ok(arrived) };
+    let Some(file) = commands else { return arrived };
     match file.read(&mut piece) {
         Ok(0) => *commands = None,
         Ok(count) => {
             let bytes = piece.get(..count).unwrap_or_default();
-            decoder.push(bytes, |command| arrived.push(command))?;
+            decoder.push(bytes, |command| arrived.push(command));
         }
         Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
         Err(_) => *commands = None,
     }
-    Ok(arrived)
+    arrived
 }
 
 fn accept_all<T: Trade>(
     trade: &mut T,
     desk: &mut Desk<T>,
-    arrived: Vec<Command>,
+    arrived: Vec<Result<Command, CommandTooLong>>,
     mess: BorrowedFd<'_>,
     queue_owner: u32,
 ) {
     for command in arrived {
+        let command = match command {
+            Ok(command) => command,
+            Err(CommandTooLong { slot }) => {
+                desk.refuse(slot, TOO_LONG);
+                continue;
+            }
+        };
         let slot = command.slot;
         match check(command, desk.is_in_use(slot), mess, queue_owner) {
             Ok(job) => {

@@ -17,6 +17,7 @@ use std::io::{Seek as _, SeekFrom};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use contracts::local_worker::Delivery;
+use mailbox::DirectorySyncs;
 use mailbox::copy::{Pieces, block_bytes};
 use queue::door::Door;
 
@@ -39,6 +40,8 @@ pub struct Means {
     pub inherited: Vec<(OsString, OsString)>,
     /// The way into the queue, for forwarding.
     pub door: Door,
+    /// The syncs that deliveries at the same time share.
+    pub syncs: DirectorySyncs,
     /// When a program is ended; `None`: never. Asked anew for each program.
     pub program_limit: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
 }
@@ -205,7 +208,8 @@ impl Recipient<'_> {
 
     fn maildir(&self, path: &[u8]) -> Result<(), Failure> {
         rewind(self.message)?;
-        mailbox::maildir::deliver(self.home.as_fd(), path, &self.trace.heading(), self.message)
+        let (heading, syncs) = (self.trace.heading(), &self.means.syncs);
+        mailbox::maildir::deliver(self.home.as_fd(), path, &heading, self.message, syncs)
             .map_err(Failure::Maildir)
     }
 

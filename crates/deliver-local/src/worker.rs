@@ -39,7 +39,7 @@ const FILES_A_DELIVERY: u64 = 8;
 pub const IDLE: Duration = Duration::from_secs(10);
 
 /// Threads that stay when there is less to do; making one anew takes longer than waking one.
-const WAITING_MAX: usize = 4;
+const WAITING_MAX: usize = 32;
 
 /// A delivery keeps its buffers elsewhere.
 const STACK_BYTES: usize = 256 * 1024;
@@ -198,6 +198,7 @@ impl Desk {
     /// From busy to waiting, if there are not enough waiting already.
     fn end(&self) -> bool {
         let mut staff = self.staff();
+        let was_full = staff.busy >= self.places;
         staff.busy -= 1;
         staff.idle_since = Instant::now();
         let needed = staff.waiting < WAITING_MAX;
@@ -205,7 +206,9 @@ impl Desk {
             staff.waiting += 1;
         }
         drop(staff);
-        self.finished.notify_one();
+        if was_full {
+            self.finished.notify_one();
+        }
         needed
     }
 
@@ -276,6 +279,7 @@ mod tests {
         let means = Means {
             inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
             door: queue::door::Door::new(home.path(), None),
+            syncs: mailbox::DirectorySyncs::default(),
             program_limit: Box::new(|| None),
         };
         thread::scope(|scope| {

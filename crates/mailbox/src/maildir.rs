@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::Mode;
-use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use crate::copy::{Pieces, block_bytes};
-use crate::{Heading, name};
+use crate::{DirectorySyncs, Heading, name};
 
 /// A delivery that has not ended by then gives up, as the original's alarm did.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -67,13 +67,14 @@ pub fn deliver(
     path: &[u8],
     heading: &Heading<'_>,
     message: &File,
+    syncs: &DirectorySyncs,
 ) -> Result<(), MaildirError> {
     let maildir = enter(home, path)?;
     let new = open_directory(&maildir, b"new").map_err(failed("open new"))?;
     if !without_a_name(&maildir, heading, message)? {
         by_name(&maildir, heading, message)?;
     }
-    fsync(&new).map_err(|error| failed("sync new")(error.into()))
+    syncs.sync(&new).map_err(failed("sync new"))
 }
 
 /// False if that way is closed here: then nothing is left of it.
@@ -212,7 +213,7 @@ mod tests {
 
     fn deliver_to(home: &Path, path: &[u8], text: &[u8]) -> Result<(), MaildirError> {
         let home = File::open(home).unwrap();
-        deliver(home.as_fd(), path, &HEADING, &message(text))
+        deliver(home.as_fd(), path, &HEADING, &message(text), &DirectorySyncs::default())
     }
 
     fn files(directory: &Path) -> Vec<std::path::PathBuf> {
@@ -266,7 +267,8 @@ mod tests {
     fn a_message_that_cannot_be_read_leaves_nothing() {
         let home = home_with(&["Maildir/tmp", "Maildir/new"]);
         let directory = File::open(home.path()).unwrap();
-        let error = deliver(directory.as_fd(), b"Maildir/", &HEADING, &directory).unwrap_err();
+        let error = deliver(directory.as_fd(), b"Maildir/", &HEADING, &directory, &DirectorySyncs::default())
+            .unwrap_err();
         assert!(matches!(error, MaildirError::Read(_)), "{error:?}");
         assert!(files(&home.path().join("Maildir/tmp")).is_empty());
         assert!(files(&home.path().join("Maildir/new")).is_empty());
@@ -275,9 +277,11 @@ mod tests {
     #[test]
     fn many_deliveries_at_once_all_arrive() {
         let home = home_with(&["Maildir/tmp", "Maildir/new"]);
+        let (directory, syncs) = (File::open(home.path()).unwrap(), DirectorySyncs::default());
+        let one = || deliver(directory.as_fd(), b"./Maildir/", &HEADING, &message(b"x"), &syncs).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (0..5).for_each(|_| deliver_to(home.path(), b"./Maildir/", b"x").unwrap()));
+                scope.spawn(|| (0..5).for_each(|_| one()));
             }
         });
         assert_eq!(files(&home.path().join("Maildir/new")).len(), 40);

@@ -13,6 +13,7 @@
 //! - [`local_time`]: the time zone of this machine
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
+//! - [`shared_sync`]: one sync of a directory for everybody who waits for it
 //! - [`stream`]: small questions about a byte stream that somebody else opened
 //! - [`strerror`]: the original's words for errno
 //! - [`syslog`]: the socket of the syslog daemon
@@ -28,6 +29,7 @@ pub mod interfaces;
 pub mod local_time;
 pub mod packet;
 pub mod process;
+pub mod shared_sync;
 pub mod stream;
 pub mod strerror;
 pub mod syslog;

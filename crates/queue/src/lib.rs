@@ -32,7 +32,6 @@ pub mod quarantine;
 pub mod real;
 pub mod scan;
 pub mod service;
-pub mod shared_sync;
 #[cfg(any(test, feature = "simulated"))]
 pub mod simulated;
 pub mod store;

@@ -1,6 +1,6 @@
 //! The service on `run/queue`: hand-offs from local programs, a thread a connection (contracts::queue_service).
 //!
-//! It never waits to gather messages. While one sync runs, others arrive and share the next (shared_sync.rs); files
+//! It never waits to gather messages. While one sync runs, others arrive and share the next (os::shared_sync); files
 //! of several messages synced at once share the file system's own commit.
 //!
 //! Peers are strangers: everybody may connect. Each is bounded in time and bytes; idle connections make room for new
@@ -286,8 +286,12 @@ impl<D: Disk + 'static> Registered<'_, D> {
                 let _ = connection.stream.shutdown(Shutdown::Read);
             }
         }
+        // Somebody waits only for room, or for the end; to wake nobody is a system call all the same.
+        let is_awaited = ending || connections.open.len() >= CONNECTIONS_MAX;
         drop(connections);
-        self.service.changed.notify_all();
+        if is_awaited {
+            self.service.changed.notify_all();
+        }
     }
 }
 

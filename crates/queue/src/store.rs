@@ -1,6 +1,7 @@
 //! An open queue: a disk, the layout found on it, and the directory syncs that its users share.
 
-use crate::{disk::Disk, layout::Layout, real::RealDisk, shared_sync::SharedSync};
+use crate::{disk::Disk, layout::Layout, real::RealDisk};
+use os::shared_sync::SharedSync;
 use std::{
     collections::BTreeMap,
     io,

@@ -52,6 +52,7 @@ fn means() -> Means {
     Means {
         inherited: std::env::vars_os().collect(),
         door: queue::door::Door::from_environment(&home),
+        syncs: Default::default(),
         program_limit: Box::new(move || program_limit(&control)),
     }
 }

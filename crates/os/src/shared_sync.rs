@@ -20,6 +20,7 @@ pub struct SharedSync {
 struct Rounds {
     started: u64,
     ended: u64,
+    waiting: u64,
     /// The last round that failed, and how.
     failure: Option<(u64, io::ErrorKind, Option<i32>)>,
 }
@@ -54,7 +55,9 @@ impl SharedSync {
             if !rounds.running() {
                 break;
             }
+            rounds.waiting = rounds.waiting.saturating_add(1);
             rounds = self.ended.wait(rounds).unwrap_or_else(PoisonError::into_inner);
+            rounds.waiting = rounds.waiting.saturating_sub(1);
         }
         rounds.started = rounds.started.saturating_add(1);
         drop(rounds);
@@ -92,8 +95,11 @@ impl Drop for Round<'_> {
         if let Err(error) = &self.result {
             rounds.failure = Some((rounds.started, error.kind(), error.raw_os_error()));
         }
+        let is_awaited = rounds.waiting > 0;
         drop(rounds);
-        self.of.ended.notify_all();
+        if is_awaited {
+            self.of.ended.notify_all();
+        }
     }
 }
 

@@ -45,12 +45,29 @@ pub struct Setting {
 /// Without a descriptor that tells of a child's end, it is looked at this often.
 const GLANCE: Duration = Duration::from_secs(1);
 
+/// When `qmail-queued` stays away longer than this, whoever has a message to hand over does not wait for it.
+const PATIENCE_AT_THE_DOOR: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 struct Member {
     unit: Unit,
     name: String,
     child: Child,
     end: Option<OwnedFd>,
+}
+
+/// What there is to tell about an event.
+#[derive(Debug, Default)]
+struct Cause {
+    text: String,
+    /// It ended in order: most likely because another one died, which is then the one to tell about.
+    followed: bool,
+}
+
+impl Cause {
+    fn new(text: String) -> Self {
+        Self { text, followed: false }
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +78,8 @@ struct Supervisor {
     door: Option<UnixListener>,
     lifeline: (PipeReader, PipeWriter),
     members: Vec<Member>,
+    /// Who ended first in a unit that starts again after this time, as long as the culprit may still be found.
+    untold: Option<(Unit, Duration, String)>,
     terminating: bool,
 }
 
@@ -81,14 +100,12 @@ pub fn run(setting: Setting) -> io::Result<()> {
         door: None,
         lifeline,
         members: Vec::new(),
+        untold: None,
         terminating: false,
     };
     supervisor.open_doors()?;
     let served = supervisor.serve(&signals);
-    if supervisor.door.take().is_some() {
-        // Nobody answers there any more; programs that find no socket run qmail-queue themselves.
-        let _ = std::fs::remove_file(supervisor.setting.home.join("run/queue"));
-    }
+    supervisor.close_door();
     served
 }
 
@@ -145,19 +162,19 @@ impl Supervisor {
         });
         loop {
             // What happened, and what there is to tell about it.
-            let mut events = vec![(Event::Tick, String::new())];
+            let mut events = vec![(Event::Tick, Cause::default())];
             while let Ok(Some(signal)) = signals.read_signal() {
-                events.extend(self.hear(signal.ssi_signo).map(|event| (event, String::new())));
+                events.extend(self.hear(signal.ssi_signo).map(|event| (event, Cause::default())));
             }
             self.reap(&mut events);
             // Carrying out an action may make further events; an event makes a bounded number of actions.
             let mut next = events.into_iter().collect::<std::collections::VecDeque<_>>();
-            while let Some((event, what)) = next.pop_front() {
+            while let Some((event, cause)) = next.pop_front() {
                 for action in plan.handle(event, start.elapsed()) {
                     if action == Action::Leave {
                         return Ok(());
                     }
-                    self.carry_out(action, &what, &mut next);
+                    self.carry_out(action, &cause, &mut next);
                 }
             }
             let deadline = plan.deadline().map(|deadline| deadline.saturating_sub(start.elapsed()));
@@ -180,13 +197,13 @@ impl Supervisor {
     }
 
     /// Waits for the dead. A unit whose last member this was is gone.
-    fn reap(&mut self, events: &mut Vec<(Event, String)>) {
+    fn reap(&mut self, events: &mut Vec<(Event, Cause)>) {
         let mut dead = Vec::new();
         self.members.retain_mut(|member| match member.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
                 let what = format!("{}[{}] died ({})", member.name, member.child.id(), describe(status));
-                dead.push((status.success(), member.unit, what));
+                dead.push((is_in_order(status), member.unit, what));
                 false
             }
             Err(error) => {
@@ -200,28 +217,34 @@ impl Supervisor {
         });
         // Of those that died together, the one to tell about is the one that did not just follow another.
         dead.sort_by_key(|(followed, _, _)| *followed);
-        for (_, unit, what) in dead {
-            events.push((Event::Died(unit), what));
-            events.extend(self.gone(unit));
+        for (followed, unit, text) in dead {
+            let gone = self.gone(unit);
+            if let Some((_, wait, first)) =
+                self.untold.take_if(|(u, ..)| *u == unit && (!followed || gone.is_some()))
+            {
+                self.say_again(if followed { &first } else { &text }, wait);
+            }
+            events.push((Event::Died(unit), Cause { text, followed }));
+            events.extend(gone);
         }
     }
 
-    fn gone(&self, unit: Unit) -> Option<(Event, String)> {
+    fn gone(&self, unit: Unit) -> Option<(Event, Cause)> {
         let is_gone = self.members.iter().all(|member| member.unit != unit);
-        is_gone.then(|| (Event::Gone(unit), String::new()))
+        is_gone.then(|| (Event::Gone(unit), Cause::default()))
     }
 
     fn carry_out(
         &mut self,
         action: Action,
-        what: &str,
-        next: &mut std::collections::VecDeque<(Event, String)>,
+        cause: &Cause,
+        next: &mut std::collections::VecDeque<(Event, Cause)>,
     ) {
         match action {
             Action::Start(unit) => {
                 if let Err((name, error)) = self.start(unit) {
-                    let what = format!("{name} cannot be started ({})", strerror::of(&error));
-                    next.push_back((Event::Died(unit), what));
+                    let text = format!("{name} cannot be started ({})", strerror::of(&error));
+                    next.push_back((Event::Died(unit), Cause::new(text)));
                     next.extend(self.gone(unit));
                 }
             }
@@ -231,8 +254,14 @@ impl Supervisor {
             Action::Stop(Unit::Logger) => {}
             Action::Stop(unit) => self.signal(unit, None, Signal::SIGTERM),
             Action::Kill(unit) => self.signal(unit, None, Signal::SIGKILL),
-            Action::SayAgainIn(_, wait) => {
-                self.say(&format!("{what}, starting again in {} s", wait.as_secs()))
+            Action::SayAgainIn(unit, wait) if cause.followed && self.gone(unit).is_none() => {
+                self.untold = Some((unit, wait, cause.text.clone()));
+            }
+            Action::SayAgainIn(unit, wait) => {
+                self.say_again(&cause.text, wait);
+                if unit == Unit::Queue && wait > PATIENCE_AT_THE_DOOR {
+                    self.close_door();
+                }
             }
             Action::Leave => {}
         }
@@ -242,6 +271,10 @@ impl Supervisor {
         match unit {
             Unit::Logger => self.start_logger(),
             Unit::Queue => {
+                if self.door.is_none() {
+                    let door = door::bind(&self.setting.home);
+                    self.door = Some(door.map_err(|error| ("qmail-queued".into(), error))?);
+                }
                 let Some(door) = &self.door else { return Ok(()) };
                 let (lifeline, log) = (self.lifeline.0.as_fd(), self.log());
                 let log = log.as_ref().map(File::as_fd);
@@ -263,6 +296,13 @@ impl Supervisor {
                 self.add(unit, "qmail-smtpd", child);
                 Ok(())
             }
+        }
+    }
+
+    /// Programs that find no socket run qmail-queue themselves, and those that wait behind it are told to try again.
+    fn close_door(&mut self) {
+        if self.door.take().is_some() {
+            let _ = std::fs::remove_file(self.setting.home.join("run/queue"));
         }
     }
 
@@ -328,6 +368,10 @@ impl Supervisor {
         }
     }
 
+    fn say_again(&self, text: &str, wait: Duration) {
+        self.say(&format!("{text}, starting again in {} s", wait.as_secs()));
+    }
+
     /// One line, one write, to the log or else to descriptor 2. Nobody can be told if that fails.
     fn say(&self, text: &str) {
         let line = format!("quail: {text}\n");
@@ -351,6 +395,11 @@ impl Supervisor {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Nothing was wrong with it: it had nothing more to do, or it was told to end.
+fn is_in_order(status: ExitStatus) -> bool {
+    status.success() || status.signal() == Some(Signal::SIGTERM as i32)
 }
 
 fn describe(status: ExitStatus) -> String {

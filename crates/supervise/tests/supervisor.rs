@@ -42,6 +42,8 @@ const TESTS: &[(&str, fn())] = &[
     ("what_is_killed_comes_back_and_term_ends_all", what_is_killed_comes_back_and_term_ends_all),
     ("the_delivery_programs_die_together", the_delivery_programs_die_together),
     ("a_missing_program_is_told_and_the_rest_runs", a_missing_program_is_told_and_the_rest_runs),
+    ("who_dies_first_is_not_blamed_for_following", who_dies_first_is_not_blamed_for_following),
+    ("nobody_waits_at_a_door_that_nobody_opens", nobody_waits_at_a_door_that_nobody_opens),
     ("a_killed_supervisor_leaves_nothing_behind", a_killed_supervisor_leaves_nothing_behind),
     ("log_lines_wait_for_a_logger_that_comes_back", log_lines_wait_for_a_logger_that_comes_back),
 ];
@@ -81,6 +83,37 @@ fn a_missing_program_is_told_and_the_rest_runs() {
     let mut system = System::start_without(&[], &["qmail-smtpd"]);
     system.wait_for("quail: qmail-smtpd cannot be started (file does not exist), starting again in 1 s");
     system.wait_for("qmail-send runs");
+    system.end();
+}
+
+fn who_dies_first_is_not_blamed_for_following() {
+    let mut system = System::start(&[]);
+    system.wait_for("qmail-send runs");
+    // It sees its pipe close and ends; qmail-send, which closed it, says so only later.
+    let send = system.pid("qmail-send");
+    let program = system.dir.path().join("bin/qmail-send");
+    let script = std::fs::read_to_string(&program).unwrap();
+    let dying = script.replace("while :", "trap '' TERM\nexec 5>&- 6<&-\nsleep 0.3\nexit 111\nwhile :");
+    write_program(&program, &dying);
+    kill(send, Signal::SIGKILL).unwrap();
+    system.wait_for("died (exit 111), starting again in 2 s");
+    write_program(&program, &script);
+    assert!(!system.log().contains("died (exit 0)"), "{}", system.log());
+    system.end();
+}
+
+fn nobody_waits_at_a_door_that_nobody_opens() {
+    let mut system = System::start(&[]);
+    system.wait_for("qmail-queued 1 sockets");
+    let socket = system.dir.path().join("run/queue");
+    let program = system.dir.path().join("bin/qmail-queued");
+    let script = std::fs::read_to_string(&program).unwrap();
+    std::fs::remove_file(&program).unwrap();
+    kill(system.pid("qmail-queued"), Signal::SIGKILL).unwrap();
+    system.wait_for("qmail-queued cannot be started (file does not exist), starting again in 2 s");
+    system.wait_until(|_| !socket.exists());
+    write_program(&program, &script);
+    system.wait_until(|_| socket.exists());
     system.end();
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use contracts::local_worker::{self, Answer, Delivery};
 use contracts::lookup::{self, Owner};
 use os::process::{Identity, Spawn};
-use users::database::{self, DatabaseError};
+use users::database::{Database, DatabaseError};
 
 use crate::checks::{self, Job};
 use crate::child::{Capture, Ending, StartError};
@@ -80,6 +80,7 @@ pub struct Local {
     home: PathBuf,
     default_delivery: Vec<u8>,
     identities: Identities,
+    users: Database,
     deliver: Program,
     look_up: Program,
 }
@@ -128,7 +129,8 @@ impl Local {
     pub fn new(home: PathBuf, default_delivery: Vec<u8>, identities: Identities) -> Self {
         let deliver = Program::new(home.join("bin/qmail-local"));
         let look_up = Program::new(home.join("bin/qmail-getpw"));
-        Self { home, default_delivery, identities, deliver, look_up }
+        let users = Database::at(home.join("users/cdb"));
+        Self { home, default_delivery, identities, users, deliver, look_up }
     }
 
     fn look_up(&mut self, desk: &mut Desk<Self>, job: Job, asked: u8) {
@@ -235,7 +237,7 @@ impl Trade for Local {
         if job.local().is_empty() {
             return desk.report(job.slot, &report(Some(0), b""));
         }
-        match database::owner(&self.home.join("users/cdb"), job.local()) {
+        match self.users.owner(job.local()) {
             Ok(Some(owner)) => self.deliver_to(desk, job, owner),
             Ok(None) => self.look_up(desk, job, 0),
             Err(DatabaseError::Malformed) => desk.report(job.slot, &report(Some(BUG), b"")),

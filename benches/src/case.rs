@@ -50,6 +50,11 @@ impl Case {
         }
     }
 
+    /// The first row of the budget.
+    pub fn main_maildir() -> Self {
+        Self::new(Work::Maildir, 10)
+    }
+
     /// What it is called; also in the baseline.
     pub fn name(&self) -> String {
         let mut name = match self.work {

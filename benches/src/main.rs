@@ -2,20 +2,27 @@
 //! how to read what it writes.
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod case;
+mod destinations;
 mod load;
 mod measure;
 mod moment;
 mod mta;
 mod options;
+mod report;
+mod results;
 mod run;
 mod table;
 mod terminal;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use load::sink::{Manner, Sink};
 use mta::{Mta, Routes};
 use options::Options;
+use results::{Results, Server};
+use run::Ends;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use terminal::say;
@@ -42,37 +49,91 @@ fn measure_all(options: &Options) -> Result<()> {
     let slow = Sink::start(Manner::Slow(Duration::from_secs(1)))?;
     let dead = Sink::start(Manner::Mute)?;
     let routes = Routes { away: sink.address, slow: slow.address, dead: dead.address };
-    for sessions in [1, 10, 50] {
-        let rate = table::ceiling(&sink, sessions, Duration::from_secs(1))?;
-        say(&format!("generator to sink, {sessions} sessions: {rate:.0} messages a second"));
-    }
-    let time = Duration::from_millis(if options.quick { 500 } else { 2000 });
-    for limit in measure::limits::measure(&std::env::temp_dir(), time)? {
-        say(&format!("{}: {:.0} a second", limit.what, limit.rate));
-    }
+    let disk = std::env::temp_dir();
+    let mut results = Results {
+        command: options.command(),
+        machine: measure::machine::look(&disk),
+        rounds: options.rounds(),
+        ..Results::default()
+    };
+    surroundings(options, &sink, &disk, &mut results)?;
     let mtas = start(options, routes)?;
-    let mut ends = run::Ends { maildirs: std::collections::BTreeMap::new(), sink: sink.arrivals.clone() };
+    let mut ends = Ends { sink: sink.arrivals.clone(), ..Ends::default() };
     for mta in &mtas {
         ends.maildirs.insert(mta.facts.name, load::maildirs::watch(&mta.facts.maildirs)?);
-        let idle = measure::memory::of(&mta.group.processes());
-        say(&format!(
-            "{} {} idle: {} KiB PSS in {} processes",
-            mta.facts.name,
-            mta.facts.version,
-            idle.bytes >> 10,
-            idle.processes
-        ));
+        results.servers.push(server(mta));
     }
-    let cases = if options.quick { case::quick() } else { case::all() };
-    let wanted = |name: &str| options.case.as_ref().is_none_or(|text| name.contains(text));
     let mut first = 1;
-    for case in cases.iter().filter(|c| wanted(&c.name())) {
+    let cases = if options.quick { case::quick() } else { case::all() };
+    for case in cases.iter().filter(|c| options.wants(&c.name())) {
         let mut row = table::measure(case, &mtas, &ends, options.rounds(), &mut first)?;
         if case.is_main() && case.sessions == 10 {
             table::count_calls(&mut row, &mtas, &ends, &mut first)?;
+            table::say_calls(&row);
         }
-        table::say_calls(&row);
+        results.rows.push(row);
     }
+    if !options.quick {
+        for waiting in backlog::SIZES.into_iter().filter(|n| options.wants(&backlog::name(*n))) {
+            if let Some(ours) = mtas.first() {
+                let found = backlog::measure(ours, routes, waiting, options.rounds(), &mut first)?;
+                results.backlogs.push(found);
+            }
+        }
+        if options.wants(destinations::NAME) {
+            results.beside = destinations::measure(&mtas, &ends, options.rounds(), &mut first)?;
+        }
+    }
+    drop(mtas);
+    write(options, &results)
+}
+
+/// What does not depend on a server.
+fn surroundings(options: &Options, sink: &Sink, disk: &Path, results: &mut Results) -> Result<()> {
+    let time = Duration::from_millis(if options.quick { 500 } else { 2000 });
+    for sessions in [1, 10, 50] {
+        let rate = table::ceiling(sink, sessions, time)?;
+        say(&format!("generator to sink, {sessions} sessions: {rate:.0} messages a second"));
+        results.ceiling.push((sessions, rate));
+    }
+    results.limits = measure::limits::measure(disk, time)?;
+    for limit in &results.limits {
+        say(&format!("{}: {:.0} a second, CPU {:.2} s/1000", limit.what, limit.rate, limit.cpu));
+    }
+    Ok(())
+}
+
+fn server(mta: &Mta) -> Server {
+    let idle = measure::memory::of(&mta.group.processes());
+    let (name, version) = (mta.facts.name, mta.facts.version.clone());
+    say(&format!("{name} {version} idle: {} KiB PSS in {} processes", idle.bytes >> 10, idle.processes));
+    Server { name, version, idle, is_exact: mta.group.is_exact() }
+}
+
+/// The short run is compared; the whole one is written down.
+fn write(options: &Options, results: &Results) -> Result<()> {
+    let top = std::env::var_os("QUAIL_TOP").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let baseline = top.join("benches/baseline.json");
+    if options.quick {
+        if options.baseline {
+            return report::baseline::write(&baseline, &results.rows);
+        }
+        report::baseline::compare(&baseline, &results.rows)?.iter().for_each(|line| say(line));
+        return Ok(());
+    }
+    let json = serde_json::to_string_pretty(&results.to_json())? + "\n";
+    if options.case.is_some() {
+        // A part of the table does not replace the whole.
+        let path = std::env::temp_dir().join("part.json");
+        std::fs::write(&path, json)?;
+        say(&format!("written: {}", path.display()));
+        return Ok(());
+    }
+    let notes =
+        std::fs::read_to_string(top.join("benches/what-paid.md")).context("cannot read what-paid.md")?;
+    std::fs::write(top.join("docs/performance.json"), json)?;
+    std::fs::write(top.join("docs/performance.md"), report::page::write(results, &notes))?;
+    say("written: docs/performance.md, docs/performance.json");
     Ok(())
 }
 

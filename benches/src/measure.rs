@@ -4,6 +4,7 @@
 //! - [`memory`]: what they occupy
 //! - [`calls`]: which system calls they make
 //! - [`disk`]: flushes of the disk
+//! - [`machine`]: what it runs on
 //! - [`limits`]: what the machine itself can do
 //! - [`statistics`]: medians and percentiles
 
@@ -11,5 +12,6 @@ pub mod calls;
 pub mod disk;
 pub mod group;
 pub mod limits;
+pub mod machine;
 pub mod memory;
 pub mod statistics;

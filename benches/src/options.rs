@@ -55,6 +55,29 @@ impl Options {
         self.peers.clone().unwrap_or_else(|| usual.iter().map(|&p| p.to_owned()).collect())
     }
 
+    /// Whether a row of that name is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.case.as_ref().is_none_or(|text| name.contains(text.as_str()))
+    }
+
+    /// The command that asks for the same.
+    pub fn command(&self) -> String {
+        let mut command = "cargo xtask bench".to_owned();
+        if self.quick {
+            command += " --quick";
+        }
+        for (name, value) in [
+            ("--case", self.case.clone()),
+            ("--rounds", self.rounds.map(|n| n.to_string())),
+            ("--peers", self.peers.as_ref().map(|p| p.join(","))),
+        ] {
+            if let Some(value) = value {
+                command += &format!(" {name} {value}");
+            }
+        }
+        command
+    }
+
     /// Runs of each row and server.
     pub fn rounds(&self) -> usize {
         self.rounds.unwrap_or(if self.quick { 2 } else { 3 }).max(1)

@@ -45,12 +45,19 @@ pub struct Measured {
 }
 
 /// Where the messages of a case end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ends {
     /// The Maildirs of each server, by its name.
     pub maildirs: BTreeMap<&'static str, Arrivals>,
     /// The prompt sink.
     pub sink: Arrivals,
+}
+
+impl Ends {
+    /// Of servers that relay nothing.
+    pub fn of_maildirs() -> Self {
+        Self::default()
+    }
 }
 
 /// Runs a case once. Numbers of messages start with `first`.

@@ -3,6 +3,7 @@
 //! A control group (version 2) counts all, whoever started and buried them. Where none can be made, the tree of
 //! processes below what was started is counted: then an ended process counts only if its parent waited for it.
 
+use crate::moment::Moment;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ static MOVES: Mutex<()> = Mutex::new(());
 
 /// The kernel's clock ticks a second in /proc (USER_HZ, the same on all architectures).
 const TICKS: f64 = 100.0;
+
+/// How the names of groups begin; the process that made them follows.
+const PREFIX: &str = "quail-bench-";
 
 /// Processes that belong together.
 #[derive(Debug)]
@@ -26,8 +30,11 @@ impl Group {
     /// An empty one.
     pub fn new(name: &str) -> Self {
         let top = hierarchy();
+        if let Some(top) = &top {
+            bury_stale(top);
+        }
         let home = top.as_ref().map(|top| top.join(own_group())).unwrap_or_default();
-        let directory = top.map(|top| top.join(format!("quail-bench-{}-{name}", std::process::id())));
+        let directory = top.map(|top| top.join(format!("{PREFIX}{}-{name}", std::process::id())));
         let directory = directory.filter(|d| fs::create_dir(d).is_ok() && d.join("cpu.stat").exists());
         Self { directory, home, roots: Mutex::default() }
     }
@@ -74,6 +81,14 @@ impl Group {
         all
     }
 
+    /// When the oldest of its processes was started, to a hundredth of a second.
+    pub fn oldest(&self) -> Option<Moment> {
+        let ticks = self.processes().into_iter().filter_map(|pid| fields(pid)?.get(19)?.parse::<f64>().ok());
+        let seconds = ticks.reduce(f64::min)? / TICKS;
+        // The start is told in time since the machine's own start, which is where the monotonic clock begins too.
+        Some(Moment::default().after(std::time::Duration::from_secs_f64(seconds)))
+    }
+
     /// Seconds of processor time so far.
     pub fn cpu_seconds(&self) -> f64 {
         if let Some(directory) = &self.directory {
@@ -106,6 +121,18 @@ fn hierarchy() -> Option<PathBuf> {
     line.split(' ').nth(1).map(PathBuf::from)
 }
 
+/// Kills what an interrupted bench has left running: groups named after a process that is no more.
+fn bury_stale(top: &Path) {
+    for entry in fs::read_dir(top).into_iter().flatten().filter_map(Result::ok) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::write(entry.path().join("cgroup.kill"), "1");
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
 /// The group of this process, below the hierarchy.
 fn own_group() -> String {
     let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
@@ -125,7 +152,12 @@ fn children(parent: i32) -> BTreeSet<i32> {
 
 /// utime, stime, cutime and cstime of proc(5).
 fn ticks(pid: i32) -> Option<f64> {
+    let fields = fields(pid)?;
+    Some(fields.iter().skip(11).take(4).filter_map(|f| f.parse::<f64>().ok()).sum())
+}
+
+/// The fields of proc(5)'s stat after the name.
+fn fields(pid: i32) -> Option<Vec<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
-    Some(fields.filter_map(|f| f.parse::<f64>().ok()).sum())
+    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }

@@ -3,6 +3,8 @@
 use crate::moment::Moment;
 use anyhow::{Context, Result};
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -22,7 +24,12 @@ pub struct Limit {
     pub what: String,
     /// How often a second.
     pub rate: f64,
+    /// Processor seconds for 1,000, in the process that does it.
+    pub cpu: f64,
 }
+
+/// The durable work of a message with ten at once: what the budget compares with.
+pub const CYCLE: &str = "durable message cycles (queue and Maildir, every sync), 10 threads";
 
 /// Tries each of them for that long, on the disk of that directory.
 pub fn measure(disk: &Path, time: Duration) -> Result<Vec<Limit>> {
@@ -30,28 +37,32 @@ pub fn measure(disk: &Path, time: Duration) -> Result<Vec<Limit>> {
     let mut limits = Vec::new();
     for threads in [1, 10, 50] {
         let place = Place::new(&scratch.path().join(format!("cycle{threads}")))?;
-        let rate = repeat(threads, time, |number| place.cycle(number))?;
-        let what = format!("durable message cycles (queue and Maildir, every sync), threads: {threads}");
-        limits.push(Limit { what, rate });
+        let what = format!("durable message cycles (queue and Maildir, every sync), {threads} threads");
+        limits.push(repeat(what, threads, time, |number| place.cycle(number))?);
     }
     for threads in [1, 10, 50] {
-        let rate = repeat(threads, time, |number| {
+        let what = format!("create, write 1 KiB, fsync, unlink, {threads} threads");
+        limits.push(repeat(what, threads, time, |number| {
             let path = scratch.path().join(format!("sync{threads}-{number}"));
             let mut file = File::create(&path)?;
             file.write_all(&[b'x'; SIZE])?;
             file.sync_all()?;
             Ok(std::fs::remove_file(path)?)
-        })?;
-        limits.push(Limit { what: format!("create, write 1 KiB, fsync, unlink, threads: {threads}"), rate });
+        })?);
     }
-    let rate = connections(time)?;
-    limits.push(Limit { what: "connections over loopback, one after the other".to_owned(), rate });
+    limits.push(connections(time)?);
     Ok(limits)
 }
 
-/// Runs `work` on some threads until the time is over; gives how often a second.
-fn repeat(threads: usize, time: Duration, work: impl Fn(u64) -> Result<()> + Sync) -> Result<f64> {
+/// Runs `work` on some threads until the time is over.
+fn repeat(
+    what: String,
+    threads: usize,
+    time: Duration,
+    work: impl Fn(u64) -> Result<()> + Sync,
+) -> Result<Limit> {
     let counter = AtomicU64::new(0);
+    let cpu = processor_seconds()?;
     let start = Moment::now();
     let end = start.after(time);
     std::thread::scope(|scope| {
@@ -64,8 +75,15 @@ fn repeat(threads: usize, time: Duration, work: impl Fn(u64) -> Result<()> + Syn
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
         all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| anyhow::bail!("a thread ended")))
     })?;
-    let done = u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-    Ok(f64::from(done) / Moment::now().seconds_since(start))
+    let done = f64::from(u32::try_from(counter.load(Ordering::Relaxed)).unwrap_or(u32::MAX));
+    let rate = done / Moment::now().seconds_since(start);
+    Ok(Limit { what, rate, cpu: (processor_seconds()? - cpu) * 1000.0 / done.max(1.0) })
+}
+
+fn processor_seconds() -> Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let used = usage.user_time() + usage.system_time();
+    Ok(Duration::from_micros(u64::try_from(used.num_microseconds())?).as_secs_f64())
 }
 
 /// Directories as a message passes through them.
@@ -127,9 +145,10 @@ fn sync(directory: &Path) -> Result<()> {
     Ok(File::open(directory)?.sync_all()?)
 }
 
-fn connections(time: Duration) -> Result<f64> {
+fn connections(time: Duration) -> Result<Limit> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || while listener.accept().is_ok() {});
-    repeat(1, time, |_| Ok(drop(TcpStream::connect(address)?)))
+    let what = "connections over loopback, one after the other".to_owned();
+    repeat(what, 1, time, |_| Ok(drop(TcpStream::connect(address)?)))
 }

@@ -13,15 +13,25 @@ const FIRST_USER: u32 = 64_600;
 
 /// Starts one with defaults, but for how many sessions may come from one address: all of ours do.
 pub fn start(routes: Routes) -> Result<Mta> {
-    Mta::start("Quail", move || {
+    start_with("Quail", routes, |_| Ok(()))
+}
+
+/// The same with something done to it before it starts.
+pub fn start_with(
+    name: &'static str,
+    routes: Routes,
+    prepare: impl FnOnce(&World) -> Result<()> + Send + 'static,
+) -> Result<Mta> {
+    Mta::start(name, move || {
         let (mut world, facts) = make(routes)?;
+        prepare(&world)?;
         world.start();
-        Ok((world, facts))
+        Ok((world, Facts { name, ..facts }))
     })
 }
 
 /// An installation that is not started yet, in the calling thread's name space.
-pub fn make(routes: Routes) -> Result<(World, Facts)> {
+fn make(routes: Routes) -> Result<(World, Facts)> {
     let is_root = quail_tests::place::is_root();
     let mut world = if is_root { World::as_root() } else { World::rootless() };
     let Routes { away, slow, dead } = routes;
@@ -51,7 +61,7 @@ pub fn make(routes: Routes) -> Result<(World, Facts)> {
 }
 
 /// The program of `~joe/.qmail-program`: a file in the Maildir, made by a shell.
-pub fn program_line(maildir: &Path) -> String {
+fn program_line(maildir: &Path) -> String {
     format!("|cat >{}/new/$$\n", maildir.display())
 }
 

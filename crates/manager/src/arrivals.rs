@@ -11,9 +11,20 @@ use schedule::{Channel, Event, Todo};
 use telemetry::Line;
 
 use crate::pool::Pool;
-use crate::work::{Kind, Results, Synced, seconds, warning};
+use crate::work::{Done, Kind, Results, Synced, seconds, warning};
 
-/// Reads an envelope. With one recipient it is answered at once; with several, S5 is written first.
+/// What became of reading an envelope.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// Here it is.
+    Done(Done),
+    /// With several recipients S5 is written first: the threads that sync have it.
+    Passed,
+    /// Not without waiting for the disk.
+    WouldWait,
+}
+
+/// Reads an envelope, which may take its time.
 pub(crate) fn read_todo(
     queue: &Queue,
     results: &Results,
@@ -21,8 +32,28 @@ pub(crate) fn read_todo(
     id: QueueId,
     routing: &Routing,
 ) {
+    match read(queue, synced, id, routing) {
+        Reading::Done(done) => results.push(done),
+        Reading::Passed => {}
+        // No disk that waits says so; were it to, there is a later.
+        Reading::WouldWait => results.send(Vec::new(), Event::Todo(id, Todo::Trouble)),
+    }
+}
+
+/// Reads an envelope that has just been written and is still in memory, as it is for almost all new mail: then the
+/// loop does it by itself, since to wake a thread and be woken by it takes longer. `queue` does nothing that waits.
+pub(crate) fn read_at_once(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) -> Reading {
+    // Nothing is removed on this disk; it only says whether there is anything to remove.
+    match remove_stale(queue, id) {
+        Ok(()) => read(queue, synced, id, routing),
+        Err(_) => Reading::WouldWait,
+    }
+}
+
+/// With one recipient the answer is there at once; with several, S5 is written first.
+fn read(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) -> Reading {
     let layout = queue.layout();
-    let answer = |log, todo| results.send(log, Event::Todo(id, todo));
+    let answer = |log, todo| Reading::Done(Done { log, event: Event::Todo(id, todo), kind: Kind::Plain });
     let entry = match queue.read_todo(id) {
         Ok(entry) => entry,
         Err(TodoError::Gone) => return answer(Vec::new(), Todo::Gone),
@@ -32,6 +63,7 @@ pub(crate) fn read_todo(
         Err(TodoError::Broken(_)) => {
             return answer(warning("unknown record type in ", &layout.envelope(id), ""), Todo::Broken);
         }
+        Err(TodoError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Reading::WouldWait,
         Err(TodoError::Io(_)) => {
             return answer(warning("trouble reading ", &layout.envelope(id), ""), Todo::Trouble);
         }
@@ -44,7 +76,8 @@ pub(crate) fn read_todo(
             let (channel, address) = routing.route(recipient);
             message.add(channel, &address);
         }
-        return synced.push(Synced::Preprocess { message, log, kind });
+        synced.push(Synced::Preprocess { message, log, kind });
+        return Reading::Passed;
     }
     // A crash may have left files of a try that did not get to S5; beside a todo file they mean nothing.
     if remove_stale(queue, id).is_err() {
@@ -58,7 +91,7 @@ pub(crate) fn read_todo(
         recipient: recipient.into(),
         birth: seconds(entry.birth),
     };
-    results.send_as(kind, log, Event::Todo(id, todo));
+    Reading::Done(Done { log, event: Event::Todo(id, todo), kind })
 }
 
 fn announce(entry: &TodoEntry) -> Vec<u8> {

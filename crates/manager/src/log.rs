@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::SFlag;
 use telemetry::Line;
 
 /// A write of so many bytes to a pipe that polls as writable does not block (PIPE_BUF).
@@ -19,12 +20,16 @@ const WAITING_MAX_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Log {
     fd: OwnedFd,
+    /// A plain file always has room.
+    is_file: bool,
     waiting: Vec<u8>,
 }
 
 impl Log {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { fd, waiting: Vec::new() }
+        let is_file = nix::sys::stat::fstat(&fd)
+            .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG);
+        Self { fd, is_file, waiting: Vec::new() }
     }
 
     pub(crate) fn line(&mut self, line: Line<'_>) {
@@ -77,7 +82,7 @@ impl Log {
 
     fn has_room(&self) -> bool {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+        self.is_file || poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 }
 

@@ -25,12 +25,21 @@ pub(crate) struct Settings {
     pub(crate) routing: Arc<Routing>,
 }
 
-/// Which file could not be read again.
+/// Which file could not be read, and why.
 #[derive(Debug)]
 pub(crate) enum Unreadable {
-    Locals,
-    VirtualDomains,
-    Other,
+    Locals(ControlError),
+    VirtualDomains(ControlError),
+    Other(ControlError),
+}
+
+impl Unreadable {
+    /// Names the file, which the original's words do not.
+    pub(crate) fn why(&self) -> &ControlError {
+        match self {
+            Self::Locals(why) | Self::VirtualDomains(why) | Self::Other(why) => why,
+        }
+    }
 }
 
 impl Settings {
@@ -38,8 +47,8 @@ impl Settings {
     pub(crate) fn read(home: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Self, Unreadable> {
         let control = Control::at(home);
         let locals = locals(&control)?;
-        let map = control.list("virtualdomains").map_err(|_| Unreadable::VirtualDomains)?.unwrap_or_default();
-        let mut settings = Self::read_others(&control, warn).map_err(|_| Unreadable::Other)?;
+        let map = control.list("virtualdomains").map_err(Unreadable::VirtualDomains)?.unwrap_or_default();
+        let mut settings = Self::read_others(&control, warn).map_err(Unreadable::Other)?;
         let mut routing = Routing::clone(&settings.routing);
         routing.locals = locals;
         routing.virtual_domains = map.iter().map(Vec::as_slice).collect();
@@ -80,10 +89,10 @@ impl Settings {
 
 /// control/locals; without the file, control/me; without either, nobody knows what is local.
 fn locals(control: &Control) -> Result<Names, Unreadable> {
-    let listed = control.list("locals").map_err(|_| Unreadable::Locals)?;
+    let listed = control.list("locals").map_err(Unreadable::Locals)?;
     let lines = match listed {
         Some(lines) => lines,
-        None => vec![control.line("me").ok().flatten().ok_or(Unreadable::Locals)?],
+        None => vec![control.line_or_me_required("locals").map_err(Unreadable::Locals)?],
     };
     Ok(lines.iter().map(Vec::as_slice).collect())
 }
@@ -116,7 +125,7 @@ mod tests {
 
     #[test]
     fn neither_me_nor_locals_is_an_error_and_an_empty_locals_is_none() {
-        assert!(matches!(Settings::read(home(&[]).path(), &mut |_| ()), Err(Unreadable::Locals)));
+        assert!(matches!(Settings::read(home(&[]).path(), &mut |_| ()), Err(Unreadable::Locals(_))));
         let home = home(&[("locals", "")]);
         let settings = Settings::read(home.path(), &mut |_| ()).unwrap();
         assert!(!settings.routing.locals.contains(b""));
@@ -127,6 +136,8 @@ mod tests {
     fn a_directory_in_place_of_locals_is_an_error() {
         let home = home(&[("me", "mx.example\n")]);
         std::fs::create_dir(home.path().join("control/locals")).unwrap();
-        assert!(matches!(Settings::read(home.path(), &mut |_| ()), Err(Unreadable::Locals)));
+        let unreadable = Settings::read(home.path(), &mut |_| ()).unwrap_err();
+        assert!(matches!(unreadable, Unreadable::Locals(_)));
+        assert!(unreadable.why().to_string().ends_with("control/locals: is a directory"));
     }
 }

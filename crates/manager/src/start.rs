@@ -58,8 +58,9 @@ impl Descriptors {
 /// Runs qmail-send in the installation at `home` until it is told to stop. Returns its exit code.
 pub fn run(home: &Path, descriptors: Descriptors) -> u8 {
     let mut log = Log::new(descriptors.log);
-    let peers = (descriptors.local, descriptors.remote, descriptors.clean);
-    match prepare(home, &mut log, peers) {
+    // Closed after the log has been told: those behind them end then, and whoever sees that may end us.
+    let mut peers = Some((descriptors.local, descriptors.remote, descriptors.clean));
+    match prepare(home, &mut log, &mut peers) {
         Ok((parts, _lock)) => {
             let (manager, first) = Manager::new(home, log, parts);
             manager.run(first);
@@ -90,12 +91,14 @@ type Pipes = (OwnedFd, OwnedFd);
 fn prepare(
     home: &Path,
     log: &mut Log,
-    (local, remote, clean): (Pipes, Pipes, Pipes),
+    peers: &mut Option<(Pipes, Pipes, Pipes)>,
 ) -> Result<(Parts, Flock<std::fs::File>), Opening> {
     std::env::set_current_dir(home).map_err(|_| Opening::Home)?;
     let mut warnings = Vec::new();
-    let settings =
-        Settings::read(home, &mut |warning| warnings.push(warning)).map_err(|_| Opening::Controls)?;
+    let settings = Settings::read(home, &mut |warning| warnings.push(warning)).map_err(|unreadable| {
+        log.line(Line::Setting(&unreadable.why().to_string()));
+        Opening::Controls
+    })?;
     for warning in warnings {
         log.line(Line::Setting(&warning.to_string()));
     }
@@ -106,6 +109,7 @@ fn prepare(
     let lock = lock(&queue_directory)?;
     let queue = Queue::open(home).map_err(|_| Opening::Queue)?;
 
+    let (local, remote, clean) = peers.take().ok_or(Opening::NoSpawner)?;
     let mut spawners = [
         Spawner::new(local.0, local.1).map_err(|_| Opening::NoSpawner)?,
         Spawner::new(remote.0, remote.1).map_err(|_| Opening::NoSpawner)?,
@@ -118,6 +122,13 @@ fn prepare(
     let config = Config { concurrency, lifetime: settings.lifetime };
     let cleaner = Cleaner::new(clean.0, clean.1).map_err(|_| Opening::Queue)?;
     let trigger = Trigger::open(&queue_directory).ok();
+    if trigger.is_none() {
+        log.line(Line::Warning(
+            "unable to open ",
+            "lock/trigger",
+            "; new mail waits for the next scan of todo",
+        ));
+    }
     let work = Work::new(home.to_path_buf(), queue).map_err(|_| Opening::Queue)?;
     Ok((Parts { settings, spawners, cleaner, signals, trigger, work, config }, lock))
 }

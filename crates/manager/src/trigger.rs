@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use contracts::trigger::{TriggerDecoder, Wake};
@@ -23,11 +23,15 @@ pub(crate) struct Trigger {
 }
 
 impl Trigger {
-    /// Opens the FIFO. Without one, new mail is found by scans only, as in the original.
+    /// Opens the FIFO. Without one, new mail is found by scans only, as in the original. A plain file would always
+    /// be readable and never say anything.
     pub(crate) fn open(queue: &Path) -> io::Result<Self> {
         let path = queue.join("lock/trigger");
         let nonblocking = OFlag::O_NONBLOCK.bits();
         let reader = OpenOptions::new().read(true).custom_flags(nonblocking).open(&path)?;
+        if !reader.metadata()?.file_type().is_fifo() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         let writer = OpenOptions::new().write(true).custom_flags(nonblocking).open(&path)?;
         Ok(Self { reader, _writer: writer, decoder: TriggerDecoder::default(), buffer: vec![0; READ_BYTES] })
     }
@@ -43,5 +47,23 @@ impl Trigger {
         if count == READ_BYTES {
             wake(Wake::Scan);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_fifo_is_a_trigger() {
+        let queue = tempfile::tempdir().unwrap();
+        std::fs::create_dir(queue.path().join("lock")).unwrap();
+        let path = queue.path().join("lock/trigger");
+        assert!(Trigger::open(queue.path()).is_err(), "none");
+        std::fs::write(&path, "").unwrap();
+        assert!(Trigger::open(queue.path()).is_err(), "a file");
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        Trigger::open(queue.path()).unwrap();
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits for a peer or a disk; the only wait is `poll`.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -10,11 +11,12 @@ use contracts::clean::{CleanReply, CleanRequest};
 use contracts::spawn::{Command, Outcome};
 use contracts::trigger::Wake;
 use nix::sys::signal::Signal;
-use queue::Layout;
 use queue::preprocessed::Preprocessed;
+use queue::{Layout, QueueId};
 use schedule::{Action, Channel, Event, Note, Now, Schedule};
 use telemetry::{Line, Verdict, line};
 
+use crate::arrivals::{Reading, read_at_once};
 use crate::cleaner::Cleaner;
 use crate::log::Log;
 use crate::parking::Parking;
@@ -24,6 +26,9 @@ use crate::start::Parts;
 use crate::trigger::Trigger;
 use crate::watch::Ready;
 use crate::work::{Bounce, Done, Kind, Quick, Synced, Walk, Work, warning};
+
+/// Envelopes that one turn reads by itself; the threads read what is beyond.
+const READS_A_TURN: usize = 64;
 
 /// qmail-send.
 pub(crate) struct Manager {
@@ -39,6 +44,10 @@ pub(crate) struct Manager {
     layout: Layout,
     pub(crate) began: Instant,
     pub(crate) parking: Parking,
+    /// Envelopes read in this turn that are still to be handled.
+    read: VecDeque<Done>,
+    /// How many more may be read in it.
+    reads_left: usize,
     left: bool,
 }
 
@@ -61,6 +70,8 @@ impl Manager {
             layout,
             began,
             parking: Parking::default(),
+            read: VecDeque::new(),
+            reads_left: 0,
             left: false,
         };
         (manager, actions)
@@ -79,6 +90,7 @@ impl Manager {
     }
 
     fn turn(&mut self, ready: Ready) {
+        self.reads_left = READS_A_TURN;
         if ready.signals {
             self.hear_signals();
         }
@@ -100,6 +112,9 @@ impl Manager {
         }
         self.leave_parking();
         self.handle(Event::Tick);
+        while let Some(done) = self.read.pop_front() {
+            self.take_in(done);
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -125,9 +140,12 @@ impl Manager {
                 self.schedule.set_lifetime(settings.lifetime);
                 self.settings = Arc::new(settings);
             }
-            Err(Unreadable::Locals) => self.log.line(line::REREAD_LOCALS),
-            Err(Unreadable::VirtualDomains) => self.log.line(line::REREAD_VIRTUALDOMAINS),
-            Err(Unreadable::Other) => self.log.line(Line::Alert("unable to reread controls")),
+            Err(Unreadable::Locals(_)) => self.log.line(line::REREAD_LOCALS),
+            Err(Unreadable::VirtualDomains(_)) => self.log.line(line::REREAD_VIRTUALDOMAINS),
+            Err(Unreadable::Other(why)) => {
+                self.log.line(Line::Alert("unable to reread controls"));
+                self.log.line(Line::Setting(&why.to_string()));
+            }
         }
         for warning in warnings {
             self.log.line(Line::Setting(&warning.to_string()));
@@ -236,9 +254,7 @@ impl Manager {
                     self.work.walks.push(Walk::Messages { restart, now: now(self.began).wall });
                 }
                 Action::Examine(id) => self.work.quick.push(Quick::Examine(id)),
-                Action::ReadTodo(id) => {
-                    self.work.quick.push(Quick::ReadTodo(id, Arc::clone(&self.settings.routing)));
-                }
+                Action::ReadTodo(id) => self.read_todo(id),
                 Action::Settle { id, channel, sender, recipient, birth } => {
                     let birth = i64::try_from(birth).unwrap_or(i64::MAX);
                     let mut message = Preprocessed::new(id, &sender, birth);
@@ -277,6 +293,19 @@ impl Manager {
                 Action::Exit => self.left = true,
             }
         }
+    }
+
+    fn read_todo(&mut self, id: QueueId) {
+        let routing = &self.settings.routing;
+        if let Some(left) = self.reads_left.checked_sub(1) {
+            self.reads_left = left;
+            match read_at_once(&self.work.at_once, &self.work.synced, id, routing) {
+                Reading::Done(done) => return self.read.push_back(done),
+                Reading::Passed => return,
+                Reading::WouldWait => {}
+            }
+        }
+        self.work.quick.push(Quick::ReadTodo(id, Arc::clone(routing)));
     }
 
     fn note(&mut self, note: &Note) {

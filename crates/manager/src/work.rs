@@ -108,9 +108,13 @@ impl Results {
     }
 
     pub(crate) fn send_as(&self, kind: Kind, log: Vec<u8>, event: Event) {
+        self.push(Done { log, event, kind });
+    }
+
+    pub(crate) fn push(&self, one: Done) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         let was_empty = done.is_empty();
-        done.push(Done { log, event, kind });
+        done.push(one);
         drop(done);
         if was_empty {
             let _ = self.wake.write(1);
@@ -133,6 +137,8 @@ impl Results {
 /// The threads.
 pub(crate) struct Work {
     pub(crate) layout: Layout,
+    /// The queue as far as it is in memory, for the loop itself.
+    pub(crate) at_once: Queue,
     pub(crate) results: Arc<Results>,
     pub(crate) quick: Pool<Quick>,
     pub(crate) synced: Arc<Pool<Synced>>,
@@ -142,7 +148,7 @@ pub(crate) struct Work {
 
 impl Work {
     pub(crate) fn new(home: PathBuf, queue: Queue) -> io::Result<Self> {
-        let (layout, queue) = (queue.layout(), Arc::new(queue));
+        let (layout, at_once, queue) = (queue.layout(), queue.at_once(), Arc::new(queue));
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         let results = Arc::new(Results { done: Mutex::default(), wake });
 
@@ -164,7 +170,7 @@ impl Work {
         let bounces = Pool::new("bounce", BOUNCE_THREADS, 1, move |jobs: Vec<Bounce>| {
             jobs.iter().for_each(|job| endings::bounce(&home, &on, &to, job));
         });
-        Ok(Self { layout, results, quick, synced, walks, bounces })
+        Ok(Self { layout, at_once, results, quick, synced, walks, bounces })
     }
 }
 

@@ -11,6 +11,8 @@ pub enum Work {
     Users,
     /// SMTP to a program named in `.qmail`.
     Program,
+    /// A local program for each message, to the Maildir of one user.
+    Submit,
     /// SMTP in, SMTP out to the sink.
     Relay,
 }
@@ -61,6 +63,7 @@ impl Case {
             Work::Maildir => "SMTP to Maildir".to_owned(),
             Work::Users => "SMTP to Maildir, many users".to_owned(),
             Work::Program => "SMTP to a program in .qmail".to_owned(),
+            Work::Submit => "sendmail to Maildir".to_owned(),
             Work::Relay => "SMTP relayed".to_owned(),
         };
         name += &format!(", {}", size(self.size));
@@ -70,7 +73,8 @@ impl Case {
         if self.per_connection == 1 {
             name += ", a connection each";
         }
-        name + &format!(", {}", count(self.sessions, "session"))
+        let noun = if self.work == Work::Submit { "program" } else { "session" };
+        name + &format!(", {}", count(self.sessions, noun))
     }
 
     /// One of the rows that the budget names.
@@ -110,6 +114,7 @@ pub fn all() -> Vec<Case> {
     }
     cases.push(Case::new(Work::Users, 10));
     cases.push(Case { messages: 4_000, ..Case::new(Work::Program, 10) });
+    cases.extend([1, 10].map(|at_once| Case { messages: 1_000, ..Case::new(Work::Submit, at_once) }));
     cases
 }
 

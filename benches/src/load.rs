@@ -5,6 +5,7 @@
 //! - [`sink`]: an SMTP server that swallows everything and notes when
 //! - [`maildirs`]: notes when files appear in Maildirs
 //! - [`arrivals`]: what both of these note
+//! - [`submission`]: many local programs at once
 
 pub mod arrivals;
 pub mod generator;
@@ -12,4 +13,5 @@ pub mod maildirs;
 mod receiver;
 mod sender;
 pub mod sink;
+pub mod submission;
 pub mod text;

@@ -27,15 +27,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 use terminal::say;
 
+/// How long servers settle before their idle memory is taken.
+const SETTLE: Duration = Duration::from_secs(2);
+
 fn main() -> ExitCode {
-    let options = match options::parse(std::env::args().skip(1)) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == load::submission::ARGUMENT
+    {
+        return exit(load::submission::run(rest));
+    }
+    let options = match options::parse(arguments.into_iter()) {
         Ok(options) => options,
         Err(why) => {
             say(&format!("{why}\n{}", options::USAGE));
             return ExitCode::from(2);
         }
     };
-    match measure_all(&options) {
+    exit(measure_all(&options))
+}
+
+fn exit(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("bench: {error:#}"));
@@ -59,6 +72,8 @@ fn measure_all(options: &Options) -> Result<()> {
     surroundings(options, &sink, &disk, &mut results)?;
     let mtas = start(options, routes)?;
     let mut ends = Ends { sink: sink.arrivals.clone(), ..Ends::default() };
+    // Some start their helpers only now.
+    std::thread::park_timeout(SETTLE);
     for mta in &mtas {
         ends.maildirs.insert(mta.facts.name, load::maildirs::watch(&mta.facts.maildirs)?);
         results.servers.push(server(mta));

@@ -7,8 +7,11 @@ pub mod exim;
 pub mod postfix;
 pub mod quail;
 
+use crate::load::generator::Outcome;
+use crate::load::submission::{self, Program, Submission};
 use crate::measure::group::Group;
-use anyhow::{Context, Result};
+use crate::moment::Moment;
+use anyhow::{Context, Result, anyhow};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +56,8 @@ pub struct Facts {
     pub many: Vec<String>,
     /// A recipient whose mail goes to a program that puts it into a Maildir.
     pub program: Option<String>,
+    /// The program by which local users send; the recipient is [`Facts::one`].
+    pub submit: Program,
     /// Where all of their mail ends.
     pub maildirs: Vec<PathBuf>,
     /// The directory its queue is on the disk of.
@@ -97,6 +102,21 @@ impl Mta {
     }
 }
 
+impl Mta {
+    /// Runs the program that local users send with, in the surroundings of the server and at its cost.
+    pub fn submit(&self, submission: Submission) -> Result<Outcome> {
+        let mut command = submission::command(submission, &self.facts.submit)?;
+        let (jobs, _) = self.keeper.as_ref().context("the server runs")?;
+        let (done, started) = channel();
+        let group = self.group.clone();
+        let start = Moment::now();
+        let job = move || drop(done.send(group.around(|| command.spawn())));
+        jobs.send(Box::new(job)).map_err(|_| anyhow!("the server has stopped"))?;
+        let output = started.recv()??.wait_with_output()?;
+        Ok(submission::outcome(start, &String::from_utf8_lossy(&output.stdout)))
+    }
+}
+
 impl Drop for Mta {
     fn drop(&mut self) {
         if let Some((jobs, thread)) = self.keeper.take() {
@@ -117,11 +137,12 @@ fn version_of(package: &str) -> String {
     found.unwrap_or_default()
 }
 
-/// A Maildir that is there before its first message, so that it can be watched; it belongs to the owner of its parent.
+/// A Maildir that is there before its first message, so that it can be watched. It belongs to whom it belonged before, or
+/// to the owner of its parent.
 fn make_maildir(path: &std::path::Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let parent = path.parent().context("a Maildir has a place")?;
-    let owner = std::fs::metadata(parent)?;
+    let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(parent))?;
     for name in ["", "tmp", "new", "cur"] {
         let part = path.join(name);
         if !part.is_dir() {

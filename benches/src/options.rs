@@ -2,11 +2,12 @@
 
 /// How to call it.
 pub const USAGE: &str = "\
-cargo xtask bench [--quick] [--case TEXT] [--rounds N] [--peers postfix,exim]
+cargo xtask bench [--quick] [--case TEXT] [--rounds N] [--peers postfix,exim] [--image]
     --quick       the two main rows beside Postfix, compared with the baseline; under two minutes
     --case TEXT   only rows whose name holds TEXT; without --quick nothing is written
     --rounds N    runs of each row and server (3; 2 when quick)
     --peers LIST  other servers, separated by commas (postfix,exim; postfix when quick)
+    --image       everything on an ext4 of its own with a journal, in a file (as root)
     --baseline    with --quick: write the baseline instead of comparing";
 
 /// What is wanted.
@@ -20,6 +21,8 @@ pub struct Options {
     pub rounds: Option<usize>,
     /// Other servers.
     pub peers: Option<Vec<String>>,
+    /// On a file system in a file; xtask has made it.
+    pub image: bool,
     /// Write the baseline.
     pub baseline: bool,
 }
@@ -32,6 +35,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
         match argument.as_str() {
             "--quick" => options.quick = true,
+            "--image" => options.image = true,
             "--baseline" => options.baseline = true,
             "--case" => options.case = Some(value()?),
             "--rounds" => {
@@ -63,8 +67,10 @@ impl Options {
     /// The command that asks for the same.
     pub fn command(&self) -> String {
         let mut command = "cargo xtask bench".to_owned();
-        if self.quick {
-            command += " --quick";
+        for (name, is_given) in [("--quick", self.quick), ("--image", self.image)] {
+            if is_given {
+                command += &format!(" {name}");
+            }
         }
         for (name, value) in [
             ("--case", self.case.clone()),

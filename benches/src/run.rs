@@ -4,11 +4,13 @@ use crate::case::{Case, Work};
 use crate::load::arrivals::{Arrival, Arrivals, What};
 use crate::load::generator::{self, Load, Outcome};
 use crate::load::maildirs;
+use crate::load::submission::Submission;
 use crate::load::text::Text;
 use crate::measure::disk;
 use crate::measure::statistics::percentile;
 use crate::moment::Moment;
 use crate::mta::{AWAY, Mta};
+use crate::terminal::say;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -71,7 +73,15 @@ pub fn once(mta: &Mta, case: &Case, ends: &Ends, first: u64) -> Result<Measured>
     let statistics = disk::statistics_of(&mta.facts.disk);
     let flushes = || statistics.as_deref().and_then(disk::flushes);
     let (cpu_before, flushes_before) = (mta.group.cpu_seconds(), flushes());
-    let outcome = generator::run(&load(mta, case, first)?)?;
+    let outcome = if case.work == Work::Submit {
+        let (at_once, count, size) = (case.sessions, case.messages, case.size);
+        mta.submit(Submission { at_once, count, first, size })?
+    } else {
+        generator::run(&load(mta, case, first)?)?
+    };
+    if let Some(words) = &outcome.words {
+        say(&format!("   {}: {words}", mta.facts.name));
+    }
     let end = Moment::now().after(TAIL);
     arrivals.wait(outcome.deliveries(), end, SILENCE);
     let cpu = mta.group.cpu_seconds() - cpu_before;
@@ -87,7 +97,7 @@ pub fn once(mta: &Mta, case: &Case, ends: &Ends, first: u64) -> Result<Measured>
 fn load(mta: &Mta, case: &Case, first: u64) -> Result<Load> {
     let facts = &mta.facts;
     let recipients = match case.work {
-        Work::Maildir => vec![facts.one.clone()],
+        Work::Maildir | Work::Submit => vec![facts.one.clone()],
         Work::Users => facts.many.clone(),
         Work::Relay => (0..facts.many.len()).map(|n| format!("r{n}@{AWAY}")).collect(),
         Work::Program => match &facts.program {

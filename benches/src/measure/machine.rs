@@ -52,9 +52,17 @@ fn file_system(disk: &Path) -> String {
     });
     let Some((_, device, kind)) = entries.max_by_key(|(length, ..)| *length) else { return String::new() };
     let device = device.trim_start_matches("/dev/");
-    let bus = if device.starts_with("vd") { "virtual disk" } else { device };
+    let bus = match device {
+        d if d.starts_with("loop") => "a file of its own (loop device)",
+        d if d.starts_with("vd") => "a virtual disk",
+        d => d,
+    };
     let journals = std::fs::read_dir("/proc/fs/jbd2").into_iter().flatten().filter_map(Result::ok);
     let has_journal = journals.into_iter().any(|e| e.file_name().to_string_lossy().starts_with(device));
-    let journal = if kind == "ext4" && !has_journal { ", no journal" } else { "" };
+    let journal = match (kind, has_journal) {
+        ("ext4", true) => ", with a journal",
+        ("ext4", false) => ", without a journal",
+        _ => "",
+    };
     format!("{kind} on {bus}{journal}")
 }

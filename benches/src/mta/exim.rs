@@ -1,8 +1,11 @@
 //! Exim. All its users share one Maildir, which is less work than a Maildir each.
 
 use super::{Facts, Mta, Routes, USERS, make_maildir, version_of};
+use crate::load::submission::Program;
 use anyhow::{Result, anyhow};
 use quail_tests::peers::exim::{DOMAIN, Exim};
+use quail_tests::peers::libraries_of;
+use quail_tests::place::program_of;
 
 /// Starts one.
 pub fn start(routes: Routes) -> Result<Mta> {
@@ -11,13 +14,28 @@ pub fn start(routes: Routes) -> Result<Mta> {
         let server = Exim::start(&root, routes.away);
         let maildir = server.maildir();
         make_maildir(&maildir)?;
+        let conf = maildir.with_file_name("conf");
+        let one = format!("joe@{DOMAIN}");
+        let submit = Program {
+            path: program_of("exim4-daemon-light", "exim4").unwrap_or_default(),
+            arguments: [
+                "-C".into(),
+                conf.into(),
+                "-f".into(),
+                "sender@client.example".into(),
+                one.clone().into(),
+            ]
+            .into(),
+            environment: [("LD_LIBRARY_PATH".into(), libraries_of("exim4-daemon-light").into())].into(),
+        };
         let facts = Facts {
             name: "Exim",
             version: version_of("exim4-daemon-light"),
             address: server.address,
-            one: format!("joe@{DOMAIN}"),
+            one,
             many: (0..USERS).map(|n| format!("u{n}@{DOMAIN}")).collect(),
             program: None,
+            submit,
             maildirs: vec![maildir],
             disk: std::env::temp_dir(),
         };

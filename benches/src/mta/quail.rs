@@ -1,6 +1,7 @@
 //! Ours: as root with real identities where that can be, else without root.
 
 use super::{AWAY, DEAD, Facts, Mta, Routes, SLOW, USERS};
+use crate::load::submission::Program;
 use anyhow::{Result, ensure};
 use quail_tests::World;
 use quail_tests::space::home_of;
@@ -47,6 +48,15 @@ fn make(routes: Routes) -> Result<(World, Facts)> {
     let joe = if is_root { home_of(world.scratch(), "joe") } else { world.home().join("joe") };
     let mut maildirs = vec![joe.join("Maildir")];
     maildirs.extend(if is_root { users_as_root(&world)? } else { users(&mut world) });
+    let sendmail = world.program("sendmail");
+    let submit = Program {
+        path: sendmail.get_program().into(),
+        arguments: ["-f", "sender@client.example", &format!("joe@{DOMAIN}")].map(Into::into).into(),
+        environment: sendmail
+            .get_envs()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect(),
+    };
     let facts = Facts {
         name: "Quail",
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,6 +64,7 @@ fn make(routes: Routes) -> Result<(World, Facts)> {
         one: format!("joe@{DOMAIN}"),
         many: (0..USERS).map(|n| format!("u{n}@{DOMAIN}")).collect(),
         program: Some(format!("joe-program@{DOMAIN}")),
+        submit,
         maildirs,
         disk: world.home().to_path_buf(),
     };

@@ -90,8 +90,9 @@ impl Control {
         self.line_or_me(name)?.ok_or_else(|| ControlError::Missing { file: self.directory.join(name) })
     }
 
-    /// *int*: the digits at the start of the line; trailing junk does not count. What is no number, or outside the
-    /// setting's range, gives the default and a warning (D52).
+    /// *int*: the digits at the start of the line; what follows does not count, as in the original, but gets a
+    /// warning: `1 week` is a second. What is no number, or outside the setting's range, gives the default and a
+    /// warning (D52).
     pub fn number(&self, setting: &Setting, warn: &mut dyn FnMut(Warning)) -> Result<u64, ControlError> {
         let Form::Number { default, least, most, unit } = setting.form else { return Ok(0) };
         let Some(line) = self.line(setting.name)? else { return Ok(default) };
@@ -100,19 +101,15 @@ impl Control {
             n.and_then(|n| n.checked_mul(10)?.checked_add(u64::from(b.wrapping_sub(b'0'))))
         });
         let starts_with_digit = line.first().is_some_and(u8::is_ascii_digit);
-        match number.filter(|n| starts_with_digit && (least..=most).contains(n)) {
-            Some(number) => Ok(number),
-            None => {
-                warn(Warning {
-                    file: setting.name.into(),
-                    line: 1,
-                    value: line,
-                    accepted: format!("a number of {unit} from {least} to {most}"),
-                    used: format!("the default, {default}"),
-                });
-                Ok(default)
-            }
-        }
+        let taken = number.filter(|n| starts_with_digit && (least..=most).contains(n));
+        let used = match taken {
+            Some(number) if line.iter().all(u8::is_ascii_digit) => return Ok(number),
+            Some(number) => number.to_string(),
+            None => format!("the default, {default}"),
+        };
+        let accepted = format!("a number of {unit} from {least} to {most}");
+        warn(Warning { file: setting.name.into(), line: 1, value: line, accepted, used });
+        Ok(taken.unwrap_or(default))
     }
 
     /// *list*: the lines that are neither empty nor comments; `None` if there is no file.
@@ -197,8 +194,9 @@ mod tests {
         let setting = catalogue::setting("timeoutremote").unwrap();
         for (content, want, warns) in [
             (&b"30\n"[..], 30, false),
-            (b"30 seconds\n", 30, false),
-            (b"7x\n", 7, false),
+            (b"30 \t\r\n", 30, false),
+            (b"30 seconds\n", 30, true),
+            (b"7x\n", 7, true),
             (b"", 1200, true),
             (b"soon\n", 1200, true),
             (b"-1\n", 1200, true),

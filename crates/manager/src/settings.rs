@@ -47,11 +47,17 @@ impl Settings {
     pub(crate) fn read(home: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Self, Unreadable> {
         let control = Control::at(home);
         let locals = locals(&control)?;
-        let map = control.list("virtualdomains").map_err(Unreadable::VirtualDomains)?.unwrap_or_default();
+        let map =
+            control.numbered_list("virtualdomains").map_err(Unreadable::VirtualDomains)?.unwrap_or_default();
         let mut settings = Self::read_others(&control, warn).map_err(Unreadable::Other)?;
         let mut routing = Routing::clone(&settings.routing);
         routing.locals = locals;
-        routing.virtual_domains = map.iter().map(Vec::as_slice).collect();
+        routing.virtual_domains = map.iter().map(|(_, entry)| entry.as_slice()).collect();
+        for (line, value) in map.into_iter().filter(|(_, entry)| !entry.contains(&b':')) {
+            let accepted = "user@domain:prefix, domain:prefix, .suffix:prefix or :prefix".to_owned();
+            let file = "virtualdomains".to_owned();
+            warn(Warning { file, line, value, accepted, used: "nothing in its place".to_owned() });
+        }
         settings.routing = Arc::new(routing);
         Ok(settings)
     }
@@ -130,6 +136,15 @@ mod tests {
         let settings = Settings::read(home.path(), &mut |_| ()).unwrap();
         assert!(!settings.routing.locals.contains(b""));
         assert_eq!(settings.bounce_host, b"bouncehost");
+    }
+
+    #[test]
+    fn a_line_without_a_colon_is_told_with_its_number() {
+        let home = home(&[("me", "mx.example\n"), ("virtualdomains", "a.example:joe\n\nb.example\n")]);
+        let mut warnings = Vec::new();
+        Settings::read(home.path(), &mut |warning| warnings.push(warning.to_string())).unwrap();
+        let [warning] = warnings.try_into().unwrap();
+        assert!(warning.starts_with("control/virtualdomains line 3: \"b.example\" is not "), "{warning}");
     }
 
     #[test]

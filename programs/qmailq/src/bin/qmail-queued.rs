@@ -43,7 +43,14 @@ fn run() -> io::Result<()> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o033));
 
     let home = os::home::home();
-    let service = Service::new(Queue::open(&home)?, Roles::of(&home)?, &home);
+    let opened = Queue::open(&home).and_then(|queue| Ok((queue, Roles::of(&home)?)));
+    let (queue, roles) = opened.map_err(|error| {
+        let why = error
+            .raw_os_error()
+            .map_or_else(|| error.to_string(), |number| os::strerror::strerror(number).into());
+        io::Error::other(format!("unable to open {}: {why}", home.join("queue").display()))
+    })?;
+    let service = Service::new(queue, roles, &home);
     let ends: Vec<_> =
         [Some(stop.as_fd()), lifeline.as_ref().map(OwnedFd::as_fd)].into_iter().flatten().collect();
     service.run(&UnixListener::from(listener), &ends)

@@ -3,7 +3,6 @@
 //!     client ──SMTP──> [ Quail ] ──SMTP──> Postfix | Exim ─> its Maildir
 //!     client ──SMTP──> Postfix | Exim ──SMTP──> [ Quail ] ─> joe/Maildir/new
 
-use crate::letter;
 use quail_tests::peers::{exim, exim::Exim, postfix, postfix::Postfix};
 use quail_tests::{Client, World, mail, skip};
 use std::net::SocketAddr;
@@ -51,10 +50,16 @@ fn what_postfix_refuses_comes_back_with_its_words() {
         Err(why) => return skip(why),
     };
     let peer = Postfix::start(&root, &[]);
-    let world = world_with("nowhere.example", peer.address);
-    world.deliver("joe@here.example", &["b@nowhere.example"], &letter("refused"));
-    // Postfix asks the name service about the domain of a client that may relay; whatever that says, no mail is lost.
-    world.log.wait("delivery 1: ");
+    let world = world_with(postfix::DOMAIN, peer.address);
+    // Above Postfix's own limit of 10,240,000 bytes, which it tells us after EHLO and we it with MAIL.
+    let line = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
+    let large = format!("Subject: large\n\n{}", line.repeat(170_000));
+    world.deliver("joe@here.example", &["b@postfix.example"], &large);
+    let bounces = mail::wait_for(&world.home().join("joe/Maildir"), 1);
+    assert!(bounces[0].contains("<b@postfix.example>:\nConnected to 127.0.0.1 but sender was rejected."));
+    assert!(bounces[0].contains("\nRemote host said: 552 5.3.4 Message size exceeds fixed limit"));
+    assert!(bounces[0].ends_with(line));
+    world.wait_empty();
 }
 
 #[test]

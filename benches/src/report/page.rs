@@ -48,7 +48,8 @@ fn machine(results: &Results, page: &mut String) {
     let _ = writeln!(
         page,
         "- The load generator straight into the sink, messages a second and sessions: {}\n- The users of Postfix and Exim \
-         share one Maildir, ours have one each. Postfix and Exim do not sync directories; we do.\n",
+         share one Maildir, ours have one each. Postfix and Exim do not sync directories; we do. Exim's limits for sessions \
+         and for messages a connection are lifted, or it would only queue; ours for sessions from one address.\n",
         ceiling.join(", ")
     );
 }

@@ -3,6 +3,7 @@
 //! A wrapper is a few lines, its name is the promise, its SAFETY line says why the call cannot go wrong. What
 //! `nix` and `std` already make safe is used from there directly.
 //!
+//! - [`cached`]: files read without waiting for a disk
 //! - [`child`]: waiting for a child together with other things
 //! - [`environment`]: forgetting a stranger's environment
 //! - [`fatal_signal`]: signals that end a program with a code, or are not heard
@@ -19,6 +20,7 @@
 //! - [`syslog`]: the socket of the syslog daemon
 //! - [`writeback`]: starting to write a file out, before its sync
 
+pub mod cached;
 pub mod child;
 pub mod descriptors;
 pub mod environment;

@@ -33,6 +33,8 @@ const FILE_MODE: u32 = 0o644;
 pub struct RealDisk {
     root: PathBuf,
     unnamed: bool,
+    /// Reads wait for the device where they must.
+    waits: bool,
 }
 
 impl RealDisk {
@@ -40,12 +42,18 @@ impl RealDisk {
     ///
     /// Files without a name get one by way of `/proc`; where that is missing (in a chroot), they are not made at all.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), unnamed: Path::new("/proc/self/fd").is_dir() }
+        Self { root: root.to_path_buf(), unnamed: Path::new("/proc/self/fd").is_dir(), waits: true }
     }
 
     /// The same disk as one that knows no files without a name.
     pub fn without_unnamed(self) -> Self {
         Self { unnamed: false, ..self }
+    }
+
+    /// The same disk for who must not wait: to open, read, look at or remove something is `WouldBlock` unless
+    /// memory has the answer, and what is there is not removed. The other calls are as ever.
+    pub fn at_once(self) -> Self {
+        Self { waits: false, ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -79,6 +87,9 @@ impl Disk for RealDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
+        if !self.waits {
+            return os::cached::open(&self.path(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK).map(File::from);
+        }
         // Not to wait for a writer should somebody put a FIFO there.
         OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path(name))
     }
@@ -94,7 +105,11 @@ impl Disk for RealDisk {
     fn read_at(&self, file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<usize> {
         let mut total = 0usize;
         while !buffer.is_empty() {
-            match file.read_at(buffer, offset) {
+            let read = match self.waits {
+                true => file.read_at(buffer, offset),
+                false => os::cached::read_at(file, buffer, offset),
+            };
+            match read {
                 Ok(0) => break,
                 Ok(n) => {
                     total = total.saturating_add(n);
@@ -130,6 +145,10 @@ impl Disk for RealDisk {
     }
 
     fn unlink(&self, name: &str) -> io::Result<()> {
+        if !self.waits {
+            self.stat(name)?;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         std::fs::remove_file(self.path(name))
     }
 
@@ -156,6 +175,10 @@ impl Disk for RealDisk {
     }
 
     fn stat(&self, name: &str) -> io::Result<Stat> {
+        if !self.waits {
+            let found = os::cached::open(&self.path(name), OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
+            return self.stat_open(&found.into());
+        }
         std::fs::symlink_metadata(self.path(name)).map(|metadata| stat(&metadata))
     }
 
@@ -202,6 +225,30 @@ mod tests {
         let mut bytes = [0; 20];
         assert_eq!(disk.read_at(&disk.open("a").unwrap(), 2, &mut bytes).unwrap(), 5);
         assert_eq!(&bytes[..5], b"e two");
+    }
+
+    #[test]
+    fn at_once_nothing_is_removed_and_what_is_found_is_true() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = RealDisk::at(root.path());
+        disk.append(&disk.create("a").unwrap(), b"text").unwrap();
+        assert!(disk.unlink("b").is_err());
+        let at_once = disk.clone().at_once();
+        let would_wait = |error: io::Error| assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        at_once.unlink("a").map_err(would_wait).unwrap_err();
+        match at_once.stat("a") {
+            Ok(stat) => assert_eq!(stat, disk.stat("a").unwrap()),
+            Err(error) => would_wait(error),
+        }
+        let mut buffer = [0; 10];
+        match at_once.open("a").and_then(|file| at_once.read_at(&file, 1, &mut buffer)) {
+            Ok(count) => assert_eq!(&buffer[..count], b"ext"),
+            Err(error) => would_wait(error),
+        }
+        match at_once.unlink("b").unwrap_err() {
+            error if error.kind() == io::ErrorKind::NotFound => {}
+            error => would_wait(error),
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ impl Queue<RealDisk> {
     pub fn open(home: &Path) -> io::Result<Self> {
         Self::on(RealDisk::at(&home.join("queue")))
     }
+
+    /// The same queue for who must not wait ([`RealDisk::at_once`]).
+    pub fn at_once(&self) -> Self {
+        Self { disk: self.disk.clone().at_once(), layout: self.layout, syncs: Mutex::default() }
+    }
 }
 
 impl<D: Disk> Queue<D> {

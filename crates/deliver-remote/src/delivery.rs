@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -74,6 +75,14 @@ impl Deliverer {
         }
     }
 
+    /// Tells the log about a control file. Only of the warm form is descriptor 2 the log's; a single delivery has
+    /// somebody's who expects nothing there.
+    fn complain(&self, what: &dyn std::fmt::Display) {
+        if self.pool.is_some() {
+            let _ = writeln!(io::stderr(), "qmail-remote: warning: {what}");
+        }
+    }
+
     /// Delivers `message` to all recipients of `transaction`, in one SMTP transaction.
     pub async fn deliver(&self, transaction: &Transaction, message: File) -> Delivered {
         let refused: Vec<Option<Vec<u8>>> =
@@ -98,7 +107,11 @@ impl Deliverer {
         if recipients.is_empty() {
             return Err(b"D".to_vec());
         }
-        let settings = self.settings.borrow_mut().now(&mut |_| ()).map_err(|_| text::NO_CONTROLS.to_vec())?;
+        let settings =
+            self.settings.borrow_mut().now(&mut |warning| self.complain(&warning)).map_err(|error| {
+                self.complain(&error);
+                text::NO_CONTROLS.to_vec()
+            })?;
         let message = MessageSource::open(message).map_err(|_| text::UNREADABLE_MESSAGE.to_vec())?;
         let resolver = self.name_servers.resolver().ok_or_else(|| text::NO_RESOURCES.to_vec())?;
         let mut random = Random::seeded(self.random.borrow_mut().draw());

@@ -110,7 +110,8 @@ impl Remote {
         let program = program.path().to_path_buf();
         let hire = || {
             let mut spawn = Spawn::new(program);
-            spawn.command().arg("--worker");
+            // It is as much qmailr as we are, and may use our log.
+            spawn.command().arg("--worker").stderr(std::process::Stdio::inherit());
             spawn
         };
         let encode = |number| remote_worker::encode_request(number, &transaction);

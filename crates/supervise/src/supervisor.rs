@@ -104,6 +104,7 @@ pub fn run(setting: Setting) -> io::Result<()> {
         terminating: false,
     };
     supervisor.open_doors()?;
+    supervisor.check_limits();
     let served = supervisor.serve(&signals);
     supervisor.close_door();
     served
@@ -150,6 +151,16 @@ impl Supervisor {
             self.say("no address to listen on: mail comes from local programs only");
         }
         Ok(())
+    }
+
+    /// What qmail-local goes by without having anybody to complain to: it runs as the recipient.
+    fn check_limits(&self) {
+        if let Some(setting) = control::catalogue::setting("programtimeout") {
+            let control = control::Control::at(&self.setting.home);
+            if let Err(error) = control.number(setting, &mut |warning| self.say(&warning.to_string())) {
+                self.say(&error.to_string());
+            }
+        }
     }
 
     fn serve(&mut self, signals: &SignalFd) -> io::Result<()> {

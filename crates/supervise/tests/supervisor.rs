@@ -50,6 +50,7 @@ const TESTS: &[(&str, fn())] = &[
 
 fn what_is_killed_comes_back_and_term_ends_all() {
     let mut system = System::start(&[]);
+    system.wait_for("quail: control/programtimeout line 1: \"never\" is not a number of seconds");
     system.wait_for("qmail-smtpd 1 sockets");
     system.wait_for("qmail-queued 1 sockets");
     let socket = system.dir.path().join("run/queue");
@@ -180,6 +181,7 @@ impl System {
             std::fs::create_dir(home.join(path)).unwrap();
         }
         std::fs::write(home.join("control/smtplisten"), "127.0.0.1:0\n").unwrap();
+        std::fs::write(home.join("control/programtimeout"), "never\n").unwrap();
         let filter = "echo \"$name runs\" >&2\nwhile read -r line; do :; done\n";
         // Short naps: a shell hears its signals between two commands.
         let server =

@@ -84,11 +84,16 @@ struct Spawner {
 
 impl Spawner {
     fn start(home: &Path) -> Self {
+        Self::start_with_log(home, Stdio::inherit())
+    }
+
+    fn start_with_log(home: &Path, log: Stdio) -> Self {
         let mut child = Command::new(RSPAWN)
             .env("QUAIL_HOME", home)
             .env_remove("QMAILREMOTE")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let (commands, stdout) = (child.stdin.take(), child.stdout.take().unwrap());
@@ -187,5 +192,20 @@ fn a_program_that_says_something_else_first_is_used_as_the_original() {
     spawner.command(&[(1, "1/1", "s@x", "a@d.test")]);
     let reports = spawner.reports(1);
     assert_eq!(reports, [(1, "D\0".to_string())], "its output has no record");
+    spawner.finish();
+}
+
+#[test]
+fn a_wrong_control_file_is_told_in_the_log() {
+    let (address, _) = server();
+    let home = home(address);
+    fs::write(home.path().join("control/timeoutremote"), "soon\n").unwrap();
+    let mut spawner = Spawner::start_with_log(home.path(), Stdio::piped());
+    let mut log = BufReader::new(spawner.child.stderr.take().unwrap()).lines();
+    spawner.command(&[(0, "1/1", "s@x.test", "a@far.test")]);
+    assert!(spawner.reports(1)[0].1.starts_with('K'));
+    let line = log.next().unwrap().unwrap();
+    let want = "qmail-remote: warning: control/timeoutremote line 1: \"soon\" is not a number of seconds";
+    assert!(line.starts_with(want), "{line}");
     spawner.finish();
 }

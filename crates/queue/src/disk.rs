@@ -59,6 +59,15 @@ pub trait Disk: Send + Sync {
     fn start_sync(&self, file: &Self::File);
     /// Returns when the file's bytes and size are on stable storage.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
+    /// Returns when both files are on stable storage and `meanwhile` has been done, in any order, perhaps at the same
+    /// time. First what became of the files.
+    fn sync_both(
+        &self,
+        files: [&Self::File; 2],
+        meanwhile: impl FnOnce() -> io::Result<()>,
+    ) -> (io::Result<()>, io::Result<()>) {
+        (files.iter().try_for_each(|file| self.sync(file)), meanwhile())
+    }
     /// Gives an unnamed file a name; fails when it is taken.
     fn link_unnamed(&self, file: &Self::File, name: &str) -> io::Result<()>;
     /// Gives a file a second name; fails when it is taken.

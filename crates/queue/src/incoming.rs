@@ -211,9 +211,11 @@ impl<D: Disk> Incoming<'_, D> {
             disk.unlink(name).map_err(EnqueueError::Pid)?;
             self.made.retain(|made| made != name);
         }
-        disk.sync(self.message.file()).map_err(EnqueueError::Write)?;
-        disk.sync(envelope.file()).map_err(EnqueueError::Write)?;
-        self.queue.sync_directory(&layout.message_directory(id)).map_err(EnqueueError::Mess)?; // S2, durable
+        let (files, name) = disk.sync_both([self.message.file(), envelope.file()], || {
+            self.queue.sync_directory(&layout.message_directory(id))
+        });
+        files.map_err(EnqueueError::Write)?;
+        name.map_err(EnqueueError::Mess)?; // S2, durable
 
         if let (Draft::Unnamed(file), true) = (envelope, keep_intd)
             && disk.link_unnamed(file, &intd).is_ok()

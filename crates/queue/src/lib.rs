@@ -20,6 +20,7 @@ pub mod bounce;
 pub mod caller;
 pub mod channel;
 pub mod clean;
+mod crew;
 pub mod disk;
 pub mod door;
 pub mod enqueue_error;
@@ -32,6 +33,7 @@ pub mod quarantine;
 pub mod real;
 pub mod scan;
 pub mod service;
+mod side_by_side;
 #[cfg(any(test, feature = "simulated"))]
 pub mod simulated;
 pub mod store;

@@ -3,7 +3,10 @@
 //! Files are made with mode 0644 less the umask, as the original makes them: 033 in `qmail-queue`, 077 in
 //! `qmail-send`.
 
-use crate::disk::{Disk, Names, Stat};
+use crate::{
+    disk::{Disk, Names, Stat},
+    side_by_side::SideBySide,
+};
 use nix::{
     fcntl::{AT_FDCWD, AtFlags, OFlag},
     sys::{
@@ -23,6 +26,7 @@ use std::{
         },
     },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Mode of every file, before the umask.
@@ -35,6 +39,7 @@ pub struct RealDisk {
     unnamed: bool,
     /// Reads wait for the device where they must.
     waits: bool,
+    helpers: Option<Arc<SideBySide>>,
 }
 
 impl RealDisk {
@@ -42,12 +47,22 @@ impl RealDisk {
     ///
     /// Files without a name get one by way of `/proc`; where that is missing (in a chroot), they are not made at all.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), unnamed: Path::new("/proc/self/fd").is_dir(), waits: true }
+        Self {
+            root: root.to_path_buf(),
+            unnamed: Path::new("/proc/self/fd").is_dir(),
+            waits: true,
+            helpers: None,
+        }
     }
 
     /// The same disk as one that knows no files without a name.
     pub fn without_unnamed(self) -> Self {
         Self { unnamed: false, ..self }
+    }
+
+    /// The same disk with threads that sync the files of a message side by side.
+    pub fn with_threads(self) -> Self {
+        Self { helpers: Some(SideBySide::new()), ..self }
     }
 
     /// The same disk for who must not wait: to open, read, look at or remove something is `WouldBlock` unless
@@ -129,6 +144,17 @@ impl Disk for RealDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
+    }
+
+    fn sync_both(
+        &self,
+        files: [&File; 2],
+        meanwhile: impl FnOnce() -> io::Result<()>,
+    ) -> (io::Result<()>, io::Result<()>) {
+        match &self.helpers {
+            Some(helpers) => helpers.sync(files, meanwhile),
+            None => (files.iter().try_for_each(|file| file.sync_all()), meanwhile()),
+        }
     }
 
     fn link_unnamed(&self, file: &File, name: &str) -> io::Result<()> {

@@ -6,15 +6,15 @@
 //! Peers are strangers: everybody may connect. Each is bounded in time and bytes; idle connections make room for new
 //! ones; a stranger's uid gets only part of the connections.
 
-mod crew;
 mod taking;
 
 use crate::{
     Queue,
     caller::Roles,
+    crew::Crew,
     disk::Disk,
     incoming::{Caller, Qp},
-    service::{crew::Crew, taking::hand_off},
+    service::taking::hand_off,
     trigger,
 };
 use contracts::{QueueExit, queue_service::Reply};

@@ -23,6 +23,11 @@ impl Queue<RealDisk> {
         Self::on(RealDisk::at(&home.join("queue")))
     }
 
+    /// Opens the queue for many writers: the files of each message are synced side by side.
+    pub fn open_with_threads(home: &Path) -> io::Result<Self> {
+        Self::on(RealDisk::at(&home.join("queue")).with_threads())
+    }
+
     /// The same queue for who must not wait ([`RealDisk::at_once`]).
     pub fn at_once(&self) -> Self {
         Self { disk: self.disk.clone().at_once(), layout: self.layout, syncs: Mutex::default() }

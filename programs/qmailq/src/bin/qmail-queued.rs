@@ -43,7 +43,7 @@ fn run() -> io::Result<()> {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o033));
 
     let home = os::home::home();
-    let opened = Queue::open(&home).and_then(|queue| Ok((queue, Roles::of(&home)?)));
+    let opened = Queue::open_with_threads(&home).and_then(|queue| Ok((queue, Roles::of(&home)?)));
     let (queue, roles) = opened.map_err(|error| {
         let why = error
             .raw_os_error()

@@ -8,7 +8,7 @@ use std::{
 
 /// Pieces of work without a thread, and threads without work.
 #[derive(Debug)]
-pub(super) struct Crew<T> {
+pub(crate) struct Crew<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
 }
@@ -20,13 +20,13 @@ struct State<T> {
 }
 
 impl<T> Crew<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: Mutex::new(State { work: VecDeque::new(), threads: 0 }), arrived: Condvar::new() }
     }
 
     /// Adds work. False when no thread waits for it: the caller starts one, which takes [`Crew::next`].
     #[must_use]
-    pub(super) fn offer(&self, work: T) -> bool {
+    pub(crate) fn offer(&self, work: T) -> bool {
         let mut state = self.lock();
         state.work.push_back(work);
         let taken = state.threads >= state.work.len();
@@ -37,7 +37,7 @@ impl<T> Crew<T> {
     }
 
     /// Takes work back for which no thread could be started. False when another thread has it by now.
-    pub(super) fn withdraw(&self, is_it: impl Fn(&T) -> bool) -> bool {
+    pub(crate) fn withdraw(&self, is_it: impl Fn(&T) -> bool) -> bool {
         let mut state = self.lock();
         let before = state.work.len();
         state.work.retain(|work| !is_it(work));
@@ -45,7 +45,7 @@ impl<T> Crew<T> {
     }
 
     /// The next piece of work; `None` when there was none for so long.
-    pub(super) fn next(&self, linger: Duration) -> Option<T> {
+    pub(crate) fn next(&self, linger: Duration) -> Option<T> {
         let mut state = self.lock();
         if state.work.is_empty() {
             state.threads = state.threads.saturating_add(1);

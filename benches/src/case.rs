@@ -51,7 +51,7 @@ impl Case {
             size: 1024,
             recipients: 1,
             messages: 20_000,
-            time: Duration::from_secs(3),
+            time: Duration::from_secs(2),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The mail servers that are measured, each in a private world, all at once; only one of them works at a time.
 //!
-//! - [`quail`]: ours
-//! - [`postfix`], [`exim`]: Debian's packages
+//! - [`quail`] is ours
+//! - [`postfix`], [`exim`] are Debian's packages
 
 pub mod exim;
 pub mod postfix;

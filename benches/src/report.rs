@@ -1,8 +1,8 @@
 //! What is written for people: one page with tables and plots, and the comparison with the baseline.
 //!
-//! - [`page`]: docs/performance.md
-//! - [`plot`]: bars as SVG, inline
-//! - [`baseline`]: ratios to Postfix, then and now
+//! - [`page`] makes docs/performance.md
+//! - [`plot`] draws bars as SVG, inline
+//! - [`baseline`] compares ratios to Postfix, then and now
 
 pub mod baseline;
 pub mod page;

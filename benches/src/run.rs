@@ -87,7 +87,7 @@ pub fn once(mta: &Mta, case: &Case, ends: &Ends, first: u64) -> Result<Measured>
     let cpu = mta.group.cpu_seconds() - cpu_before;
     let flushed = flushes().zip(flushes_before).map(|(after, before)| after.saturating_sub(before));
     let mut measured = judge(&outcome, &numbered(arrivals.take()));
-    let accepted = thousands(outcome.accepted.len()) * 1000.0;
+    let accepted = thousands(outcome.accepted.len().max(1)) * 1000.0;
     measured.cpu = cpu / (accepted / 1000.0);
     let per_message = |count: u64| count as f64 / accepted;
     measured.flushes = flushed.map(per_message);

@@ -152,8 +152,10 @@ impl Server {
 
     fn send_late(&mut self) {
         let now = Moment::now();
-        while let Some((_, id, text)) = self.late.pop_front_if(|(at, ..)| *at <= now) {
-            self.send(id, &text);
+        while self.late.front().is_some_and(|(at, ..)| *at <= now) {
+            if let Some((_, id, text)) = self.late.pop_front() {
+                self.send(id, &text);
+            }
         }
     }
 

@@ -44,9 +44,14 @@ pub(crate) fn read_todo(
 /// loop does it by itself, since to wake a thread and be woken by it takes longer. `queue` does nothing that waits.
 pub(crate) fn read_at_once(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) -> Reading {
     // Nothing is removed on this disk; it only says whether there is anything to remove.
-    match remove_stale(queue, id) {
-        Ok(()) => read(queue, synced, id, routing),
-        Err(_) => Reading::WouldWait,
+    if remove_stale(queue, id).is_err() {
+        return Reading::WouldWait;
+    }
+    let reading = read(queue, synced, id, routing);
+    match &reading {
+        Reading::Done(Done { event: Event::Todo(_, Todo::Single { .. }), .. }) | Reading::Passed => reading,
+        // Anything out of the ordinary is looked at again, with patience.
+        Reading::Done(_) | Reading::WouldWait => Reading::WouldWait,
     }
 }
 
@@ -80,9 +85,13 @@ fn read(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) ->
         return Reading::Passed;
     }
     // A crash may have left files of a try that did not get to S5; beside a todo file they mean nothing.
-    if remove_stale(queue, id).is_err() {
-        let trouble = warning("unable to unlink ", &layout.info(id), "; will try again later");
-        return answer([log, trouble].concat(), Todo::Trouble);
+    match remove_stale(queue, id) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Reading::WouldWait,
+        Err(_) => {
+            let trouble = warning("unable to unlink ", &layout.info(id), "; will try again later");
+            return answer([log, trouble].concat(), Todo::Trouble);
+        }
     }
     let (channel, recipient) = routing.route(entry.recipients().next().unwrap_or_default());
     let todo = Todo::Single {

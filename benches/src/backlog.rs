@@ -24,6 +24,9 @@ const SPLIT: u64 = 23;
 /// How many messages wait, in turn.
 pub const SIZES: [u64; 2] = [10_000, 100_000];
 
+/// How long it has to read the queue before its memory is taken.
+const READING: Duration = Duration::from_secs(5);
+
 /// What it is called.
 pub fn name(waiting: u64) -> String {
     format!("{waiting} deferred messages waiting")
@@ -45,7 +48,16 @@ pub struct Backlog {
 }
 
 /// Measures it: two systems, one with an empty queue, take turns.
-pub fn measure(empty: &Mta, routes: Routes, waiting: u64, rounds: usize, first: &mut u64) -> Result<Backlog> {
+///
+/// `fresh` is what a qmail-send with an empty queue has in bytes, just started.
+pub fn measure(
+    empty: &Mta,
+    fresh: u64,
+    routes: Routes,
+    waiting: u64,
+    rounds: usize,
+    first: &mut u64,
+) -> Result<Backlog> {
     say(&format!("== {}", name(waiting)));
     let full = quail::start_with("Quail-full", routes, move |world| fill(world, waiting))?;
     let case = Case::main_maildir();
@@ -62,6 +74,9 @@ pub fn measure(empty: &Mta, routes: Routes, waiting: u64, rounds: usize, first: 
     };
     once(&full, &one)?;
     let first_delivery = Moment::now().seconds_since(began);
+    std::thread::park_timeout(READING);
+    let own = memory::anonymous(&full.group.processes(), "qmail-send");
+    let bytes_a_message = (float(own) - float(fresh)) / float(waiting);
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         nix::unistd::sync();
@@ -69,12 +84,6 @@ pub fn measure(empty: &Mta, routes: Routes, waiting: u64, rounds: usize, first: 
         nix::unistd::sync();
         with.push(once(&full, &case)?.rate);
     }
-    // By now it has read the whole queue, and both have done the same work.
-    let bytes_of = |mta: &Mta| {
-        let memory = memory::of(&mta.group.processes());
-        memory.programs.get("qmail-send").map_or(0.0, |(_, bytes)| float(*bytes))
-    };
-    let bytes_a_message = (bytes_of(&full) - bytes_of(empty)) / float(waiting);
     let found =
         Backlog { waiting, first_delivery, with: median(&with), without: median(&without), bytes_a_message };
     say(&format!(

@@ -80,6 +80,13 @@ impl Case {
         name + &format!(", {}", count(self.sessions, noun))
     }
 
+    /// Whether its system calls are counted too: one row of each kind of work.
+    pub fn is_counted(&self) -> bool {
+        let plain = Self::new(self.work, 10);
+        (self.sessions, self.size, self.recipients) == (plain.sessions, plain.size, plain.recipients)
+            && self.per_connection > 1
+    }
+
     /// One of the rows that the budget names.
     pub fn is_main(&self) -> bool {
         self.size == 1024

@@ -78,11 +78,12 @@ fn measure_all(options: &Options) -> Result<()> {
         ends.maildirs.insert(mta.facts.name, load::maildirs::watch(&mta.facts.maildirs)?);
         results.servers.push(server(mta));
     }
+    let fresh = mtas.first().map_or(0, |m| measure::memory::anonymous(&m.group.processes(), "qmail-send"));
     let mut first = 1;
     let cases = if options.quick { case::quick() } else { case::all() };
     for case in cases.iter().filter(|c| options.wants(&c.name())) {
         let mut row = table::measure(case, &mtas, &ends, options.rounds(), &mut first)?;
-        if case.is_main() && case.sessions == 10 {
+        if case.is_counted() {
             table::count_calls(&mut row, &mtas, &ends, &mut first)?;
             table::say_calls(&row);
         }
@@ -91,7 +92,7 @@ fn measure_all(options: &Options) -> Result<()> {
     if !options.quick {
         for waiting in backlog::SIZES.into_iter().filter(|n| options.wants(&backlog::name(*n))) {
             if let Some(ours) = mtas.first() {
-                let found = backlog::measure(ours, routes, waiting, options.rounds(), &mut first)?;
+                let found = backlog::measure(ours, fresh, routes, waiting, options.rounds(), &mut first)?;
                 results.backlogs.push(found);
             }
         }

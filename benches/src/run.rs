@@ -24,7 +24,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// What a run has shown.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// Messages that have arrived for all of their recipients, a second, from the first connection to the last arrival.
+    /// Messages that have arrived for all of their recipients, a second, from the time when all sessions are
+    /// connected to the last arrival.
     pub rate: f64,
     /// Messages accepted a second, while they were sent.
     pub accepted_rate: f64,

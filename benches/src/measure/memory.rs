@@ -32,8 +32,18 @@ pub fn name(pid: i32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
+/// Bytes that the processes of that name have for themselves, without the files they map.
+pub fn anonymous(processes: &[i32], program: &str) -> u64 {
+    processes.iter().filter(|p| name(**p) == program).filter_map(|p| field(*p, "Pss_Anon:")).sum()
+}
+
 fn pss(pid: i32) -> Option<u64> {
+    field(pid, "Pss:")
+}
+
+/// A field of /proc/PID/smaps_rollup, in bytes.
+fn field(pid: i32, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix(name))?;
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }

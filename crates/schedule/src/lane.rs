@@ -3,16 +3,17 @@
 //! The rules, in the order in which they decide:
 //!
 //! 1. A quarter of the slots, where there are four or more, is kept for first attempts. Retries, recipients of
-//!    a message that has its share already, and destinations that have just deferred stand back and do not get
-//!    them. So new mail never waits for old, and one huge message or one dead domain never fills a channel.
+//!    a message that has its share already, destinations that have just deferred, and those that have their share
+//!    and have not shown yet that they work stand back and do not get them. So new mail never waits for old, and
+//!    one huge message or one dead domain never fills a channel, not even before it is known to be dead.
 //! 2. Those who stand back get every fourth start, and have a quarter of the slots while first attempts fill the
 //!    others: nobody starves.
 //! 3. Passes take turns, one delivery each: a long list does not hold up a letter.
-//! 4. A destination that has its share of slots waits while another one wants them; when no other does, the
-//!    slots are used.
+//! 4. A destination that has its share of slots waits while another one wants them; when no other does, one that
+//!    works uses them all.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use contracts::QueueId;
@@ -37,8 +38,8 @@ type Destination = u64;
 
 /// How many passes are looked at for one free slot.
 const LOOK_MAX: usize = 64;
-/// Destinations that are remembered as having deferred.
-const TROUBLED_MAX: usize = 4096;
+/// Destinations whose last delivery is remembered.
+const JUDGED_MAX: usize = 4096;
 
 /// One channel.
 #[derive(Debug)]
@@ -62,7 +63,8 @@ pub(crate) struct Lane {
     /// Open passes over channel files, first attempts and retries.
     pub(crate) open: [usize; 2],
     loads: HashMap<Destination, usize>,
-    troubled: HashSet<Destination>,
+    /// Destinations whose last delivery ended lately, and whether it was deferred.
+    deferred: HashMap<Destination, bool>,
     turn: u8,
 }
 
@@ -88,7 +90,7 @@ impl Lane {
             rings: Default::default(),
             open: [0; 2],
             loads: HashMap::new(),
-            troubled: HashSet::new(),
+            deferred: HashMap::new(),
             turn: 0,
         }
     }
@@ -157,8 +159,12 @@ impl Lane {
     fn place(&self, id: QueueId) -> Option<(bool, Destination)> {
         let pass = self.passes.get(&id)?;
         let destination = self.destination(&pass.ready.front()?.address);
-        let has_share = pass.flying >= self.share();
-        let low = pass.class == Class::Again || has_share || self.troubled.contains(&destination);
+        let load = self.loads.get(&destination).copied().unwrap_or(0);
+        let doubtful = match self.deferred.get(&destination) {
+            Some(deferred) => *deferred,
+            None => load >= self.share(),
+        };
+        let low = pass.class == Class::Again || pass.flying >= self.share() || doubtful;
         Some((low, destination))
     }
 
@@ -286,13 +292,22 @@ impl Lane {
 
     /// Remembers whether a destination works.
     pub(crate) fn judge(&mut self, flight: &Flight, deferred: bool) {
-        if !deferred {
-            self.troubled.remove(&flight.destination);
-        } else {
-            if self.troubled.len() >= TROUBLED_MAX {
-                self.troubled.clear();
+        if self.deferred.len() >= JUDGED_MAX {
+            self.deferred.clear();
+        }
+        if self.deferred.insert(flight.destination, deferred) != Some(false) && !deferred {
+            self.let_forward();
+        }
+    }
+
+    /// A destination has turned out to work: who stood back for it may go in front.
+    fn let_forward(&mut self) {
+        let [_, back] = &mut self.rings;
+        for id in std::mem::take(back) {
+            if let Some(pass) = self.passes.get_mut(&id) {
+                pass.in_ring = false;
             }
-            self.troubled.insert(flight.destination);
+            self.enrol(id);
         }
     }
 

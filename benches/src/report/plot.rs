@@ -26,9 +26,11 @@ pub struct Bars {
     pub bars: Vec<(String, f64)>,
 }
 
-/// Draws them. Names get colours in the order of their first appearance.
+/// Draws them. Names get colours in the order of their first appearance. What was not measured is not a number and has
+/// a dash for a bar.
 pub fn draw(title: &str, groups: &[Bars]) -> String {
-    let longest = groups.iter().flat_map(|g| &g.bars).map(|(_, v)| *v).fold(1e-9, f64::max);
+    let longest =
+        groups.iter().flat_map(|g| &g.bars).map(|(_, v)| *v).filter(|v| v.is_finite()).fold(1e-9, f64::max);
     let mut names: Vec<&str> = Vec::new();
     let mut body = String::new();
     let mut y = 28.0;
@@ -41,13 +43,15 @@ pub fn draw(title: &str, groups: &[Bars]) -> String {
                 names.len() - 1
             });
             let colour = COLOURS.iter().cycle().nth(index).unwrap_or(&"#808080");
-            let width = (WIDTH - LEFT - RIGHT) * value / longest;
+            let (length, shown) =
+                if value.is_finite() { (*value, format!("{value:.0}")) } else { (0.0, "–".to_owned()) };
+            let width = (WIDTH - LEFT - RIGHT) * length / longest;
             let _ = write!(
                 body,
                 "<rect x=\"{LEFT}\" y=\"{y:.0}\" width=\"{width:.1}\" height=\"{:.0}\" fill=\"{colour}\"/>",
                 BAR - 2.0
             );
-            text(&mut body, LEFT + width + 6.0, y + BAR * 0.75, "start", &format!("{value:.0} {name}"));
+            text(&mut body, LEFT + width + 6.0, y + BAR * 0.75, "start", &format!("{shown} {name}"));
             y += BAR;
         }
         y += BAR / 2.0;
@@ -75,6 +79,14 @@ fn escape(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Bars, draw};
+
+    #[test]
+    fn what_was_not_measured_spoils_no_other_bar() {
+        let bars = vec![("A".to_owned(), f64::INFINITY), ("B".to_owned(), f64::NAN), ("C".to_owned(), 7.0)];
+        let drawn = draw("t", &[Bars { label: "x".to_owned(), bars }]);
+        assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+        assert!(drawn.contains("width=\"400.0\"") && drawn.contains("– A"), "{drawn}");
+    }
 
     #[test]
     fn the_longest_bar_fills_the_room_and_text_is_escaped() {

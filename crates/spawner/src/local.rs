@@ -28,8 +28,9 @@ use crate::program::Program;
 use crate::trade::{Reason, Trade};
 use crate::worker::{Matching, Terms};
 
-/// More workers than this are kept only while all are busy.
-pub const WORKERS_MAX: usize = 64;
+/// More workers than this are kept only while all are busy. With more users than workers a process is started for nearly
+/// every message; a worker among others takes some 0.3 MB, and leaves when it has been idle for seconds.
+pub const WORKERS_MAX: usize = 256;
 
 /// Program output beyond this is cut (truncreport).
 const OUTPUT_MAX_BYTES: usize = 3000;

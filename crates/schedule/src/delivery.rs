@@ -103,7 +103,7 @@ impl Schedule {
         };
         let id = flight.id;
         let deferred = matches!(outcome, Outcome::Deferred | Outcome::Mangled);
-        self.lanes.on_mut(channel).judge(&flight, deferred);
+        self.lanes.on_mut(channel).judge(&flight, deferred, now.steady);
         let Some(pass) = self.lanes.on_mut(channel).passes.get_mut(&id) else { return };
         pass.flying = pass.flying.saturating_sub(1);
         let home = pass.home;

@@ -4,13 +4,13 @@
 //!
 //! 1. A quarter of the slots, where there are four or more, is kept for first attempts. Retries, recipients of
 //!    a message that has its share already, destinations that have just deferred, and those that have their share
-//!    and have not shown yet that they work stand back and do not get them. So new mail never waits for old, and
+//!    and have not shown yet that they work quickly stand back and do not get them. So new mail never waits for old, and
 //!    one huge message or one dead domain never fills a channel, not even before it is known to be dead.
 //! 2. Those who stand back get every fourth start, and have a quarter of the slots while first attempts fill the
 //!    others: nobody starves.
 //! 3. Passes take turns, one delivery each: a long list does not hold up a letter.
 //! 4. A destination that has its share of slots waits while another one wants them; when no other does, one that
-//!    works uses them all.
+//!    works quickly uses them all.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
@@ -35,6 +35,18 @@ pub(crate) struct Flight {
 
 /// Which deliveries share a fate: those to one domain, or to one local address. A hash.
 type Destination = u64;
+
+/// How a destination did the last time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    Works,
+    /// Works, and takes its time: it may not have the slots that others will want before it gives them back.
+    Slow,
+    Defers,
+}
+
+/// A delivery that took as long makes its destination a slow one.
+const SLOW_MILLIS: Millis = 500;
 
 /// How many passes are looked at for one free slot.
 const LOOK_MAX: usize = 64;
@@ -63,8 +75,8 @@ pub(crate) struct Lane {
     /// Open passes over channel files, first attempts and retries.
     pub(crate) open: [usize; 2],
     loads: HashMap<Destination, usize>,
-    /// Destinations whose last delivery ended lately, and whether it was deferred.
-    deferred: HashMap<Destination, bool>,
+    /// How the last delivery to a destination went.
+    standings: HashMap<Destination, Standing>,
     turn: u8,
 }
 
@@ -90,7 +102,7 @@ impl Lane {
             rings: Default::default(),
             open: [0; 2],
             loads: HashMap::new(),
-            deferred: HashMap::new(),
+            standings: HashMap::new(),
             turn: 0,
         }
     }
@@ -160,9 +172,10 @@ impl Lane {
         let pass = self.passes.get(&id)?;
         let destination = self.destination(&pass.ready.front()?.address);
         let load = self.loads.get(&destination).copied().unwrap_or(0);
-        let doubtful = match self.deferred.get(&destination) {
-            Some(deferred) => *deferred,
-            None => load >= self.share(),
+        let doubtful = match self.standings.get(&destination) {
+            Some(Standing::Works) => false,
+            Some(Standing::Slow) | None => load >= self.share(),
+            Some(Standing::Defers) => true,
         };
         let low = pass.class == Class::Again || pass.flying >= self.share() || doubtful;
         Some((low, destination))
@@ -290,12 +303,18 @@ impl Lane {
         Some(flight)
     }
 
-    /// Remembers whether a destination works.
-    pub(crate) fn judge(&mut self, flight: &Flight, deferred: bool) {
-        if self.deferred.len() >= JUDGED_MAX {
-            self.deferred.clear();
+    /// Remembers how a destination does.
+    pub(crate) fn judge(&mut self, flight: &Flight, deferred: bool, now: Millis) {
+        if self.standings.len() >= JUDGED_MAX {
+            self.standings.clear();
         }
-        if self.deferred.insert(flight.destination, deferred) != Some(false) && !deferred {
+        let standing = match deferred {
+            true => Standing::Defers,
+            false if now.saturating_sub(flight.started) >= SLOW_MILLIS => Standing::Slow,
+            false => Standing::Works,
+        };
+        let before = self.standings.insert(flight.destination, standing);
+        if standing == Standing::Works && before != Some(Standing::Works) {
             self.let_forward();
         }
     }

@@ -107,13 +107,14 @@ impl Deliverer {
         if recipients.is_empty() {
             return Err(b"D".to_vec());
         }
-        let settings =
-            self.settings.borrow_mut().now(&mut |warning| self.complain(&warning)).map_err(|error| {
-                self.complain(&error);
-                text::NO_CONTROLS.to_vec()
-            })?;
+        let now = std::time::Instant::now();
+        let mut warn = |warning| self.complain(&warning);
+        let settings = self.settings.borrow_mut().at(now, &mut warn).map_err(|error| {
+            self.complain(&error);
+            text::NO_CONTROLS.to_vec()
+        })?;
         let message = MessageSource::open(message).map_err(|_| text::UNREADABLE_MESSAGE.to_vec())?;
-        let resolver = self.name_servers.resolver().ok_or_else(|| text::NO_RESOURCES.to_vec())?;
+        let resolver = self.name_servers.resolver(now).ok_or_else(|| text::NO_RESOURCES.to_vec())?;
         let mut random = Random::seeded(self.random.borrow_mut().draw());
         let own = || self.own_addresses();
         let targets = targets::find(&transaction.host, &settings, &resolver, &mut random, own).await?;

@@ -29,9 +29,10 @@ impl MessageSource {
     /// Takes `file` from its present position to its end. What cannot be read twice (a pipe, as wrappers use it) is
     /// copied first.
     pub fn open(file: File) -> io::Result<Self> {
-        let mut file = if file.metadata()?.is_file() { file } else { copied(file)? };
+        let found = file.metadata()?;
+        let (mut file, end) = if found.is_file() { (file, found.len()) } else { copied(file)? };
         let start = file.stream_position()?;
-        let length = file.metadata()?.len().saturating_sub(start);
+        let length = end.saturating_sub(start);
         if length > KEPT_BYTES {
             return Ok(Self { file, start, kept: None, size_bytes: Some(length), eight_bit: true });
         }
@@ -69,13 +70,13 @@ impl MessageSource {
     }
 }
 
-/// What is left in a pipe, in a file of no name in memory.
-fn copied(mut pipe: File) -> io::Result<File> {
+/// What is left in a pipe, in a file of no name in memory, and how much it is.
+fn copied(mut pipe: File) -> io::Result<(File, u64)> {
     let mut file = File::from(memfd_create("message", MFdFlags::MFD_CLOEXEC)?);
-    io::copy(&mut pipe, &mut file)?;
+    let length = io::copy(&mut pipe, &mut file)?;
     file.flush()?;
     file.rewind()?;
-    Ok(file)
+    Ok((file, length))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use control::{Control, ControlError, Warning, catalogue};
 
@@ -49,34 +49,49 @@ impl Settings {
     }
 }
 
+/// Files that were looked at less than this ago are taken to be as they were: a change is honoured within a quarter of
+/// a second.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Device, inode, size, and times of last change; `None` where there is no file.
 type Mark = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 /// Settings for a worker that lives longer than a control file.
 ///
-/// Every delivery sees the files as they are, as if it had a process of its own.
+/// A delivery sees the files as they are, or were within [`LOOK_INTERVAL`]; the first one sees them as they are.
 #[derive(Debug)]
 pub struct Watched {
+    /// In the order of [`FILES`].
+    paths: [PathBuf; FILES.len()],
     home: PathBuf,
+    looked: Option<Instant>,
     known: Option<([Mark; FILES.len()], Rc<Settings>)>,
 }
 
 impl Watched {
     /// The settings below `home`; nothing is read yet.
     pub fn new(home: &Path) -> Self {
-        Self { home: home.to_path_buf(), known: None }
+        let paths = FILES.map(|name| home.join("control").join(name));
+        Self { paths, home: home.to_path_buf(), looked: None, known: None }
     }
 
-    /// The settings as they are now.
-    pub fn now(&mut self, warn: &mut dyn FnMut(Warning)) -> Result<Rc<Settings>, ControlError> {
-        let marks = FILES.map(|name| {
-            let found = std::fs::metadata(self.home.join("control").join(name)).ok()?;
+    /// The settings as they are `now`.
+    pub fn at(&mut self, now: Instant, warn: &mut dyn FnMut(Warning)) -> Result<Rc<Settings>, ControlError> {
+        let is_fresh = self.looked.is_some_and(|then| now.saturating_duration_since(then) < LOOK_INTERVAL);
+        if let Some((_, settings)) = self.known.as_ref().filter(|_| is_fresh) {
+            return Ok(Rc::clone(settings));
+        }
+        let marks = self.paths.each_ref().map(|path| {
+            let found = std::fs::metadata(path).ok()?;
             let (dev, ino, size) = (found.dev(), found.ino(), found.size());
             Some((dev, ino, size, found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()))
         });
+        self.looked = Some(now);
         match &self.known {
             Some((known, settings)) if *known == marks => Ok(Rc::clone(settings)),
             _ => {
+                // A file that is wrong is told of, and tried again, at every delivery.
+                self.known = None;
                 let settings = Rc::new(Settings::read(&self.home, warn)?);
                 self.known = Some((marks, Rc::clone(&settings)));
                 Ok(settings)
@@ -118,11 +133,14 @@ mod tests {
     fn a_changed_file_is_seen_by_the_next_delivery() {
         let home = home(&[("me", "one.example\n")]);
         let mut watched = Watched::new(home.path());
-        let first = watched.now(&mut |_| ()).unwrap();
-        assert!(Rc::ptr_eq(&first, &watched.now(&mut |_| ()).unwrap()));
+        let start = Instant::now();
+        let mut at = |looks: u32| watched.at(start + LOOK_INTERVAL * looks, &mut |_| ()).unwrap();
+        let first = at(0);
+        assert!(Rc::ptr_eq(&first, &at(1)));
         std::fs::write(home.path().join("control/helohost"), "two.example\n").unwrap();
-        assert_eq!(watched.now(&mut |_| ()).unwrap().helo_host, b"two.example");
+        assert_eq!(at(1).helo_host, b"one.example", "looked at just now");
+        assert_eq!(at(2).helo_host, b"two.example");
         std::fs::remove_file(home.path().join("control/helohost")).unwrap();
-        assert_eq!(watched.now(&mut |_| ()).unwrap().helo_host, b"one.example");
+        assert_eq!(at(3).helo_host, b"one.example");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A wrapper script has none: administrators put one in the place of `bin/qmail-local` or `bin/qmail-remote` and
 //! expect one run a delivery. Nor has the original's binary. The first is seen, the second found out by its
-//! silence, which is remembered until the file changes, or for a while.
+//! silence, which is remembered until the file changes, or for a while. A change is seen within a quarter of a second.
 
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// After this time a silent program is tried again: it may have been out of memory.
 const SILENCE_REMEMBERED: Duration = Duration::from_secs(300);
 
+/// A file that was looked at less than this ago is taken to be as it was.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
 /// Device, inode, size, and times of last change: another program has others.
 type Mark = (u64, u64, u64, i64, i64, i64);
 
@@ -20,13 +23,14 @@ type Mark = (u64, u64, u64, i64, i64, i64);
 pub struct Program {
     path: PathBuf,
     known: Option<(Mark, bool)>,
+    looked: Option<Instant>,
     silent_since: Option<Instant>,
 }
 
 impl Program {
     /// The program at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), known: None, silent_since: None }
+        Self { path: path.into(), known: None, looked: None, silent_since: None }
     }
 
     /// Where it is.
@@ -36,10 +40,15 @@ impl Program {
 
     /// True if it is worth starting it as a worker. A missing file says true: starting it gives the error.
     pub fn is_warm(&mut self, now: Instant) -> bool {
+        let is_fresh = self.looked.is_some_and(|then| now.saturating_duration_since(then) < LOOK_INTERVAL);
+        if is_fresh && self.silent_since.is_none() {
+            return self.known.is_some_and(|(_, script)| !script);
+        }
         let mark = std::fs::metadata(&self.path)
             .ok()
             .map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime()));
         let Some(mark) = mark else { return true };
+        self.looked = Some(now);
         if self.known.is_none_or(|(known, _)| known != mark) {
             self.known = Some((mark, is_script(&self.path)));
             self.silent_since = None;
@@ -75,9 +84,10 @@ mod tests {
         assert!(program.is_warm(now));
         std::fs::write(&path, "#!/bin/sh\n").unwrap();
         assert!(!program.is_warm(now));
+        assert!(!program.is_warm(now + LOOK_INTERVAL / 2));
         std::fs::write(dir.path().join("new"), "\x7fELF and so on").unwrap();
         std::fs::rename(dir.path().join("new"), &path).unwrap();
-        assert!(program.is_warm(now));
+        assert!(program.is_warm(now + LOOK_INTERVAL));
     }
 
     #[test]

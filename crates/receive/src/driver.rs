@@ -17,6 +17,9 @@ use tokio::time::{Instant, timeout_at};
 const INPUT_BYTES: usize = 16 << 10;
 const _: () = assert!(INPUT_BYTES > LINE_MAX_BYTES);
 
+/// What is read at once of a message that comes faster than it is read.
+const INPUT_MAX_BYTES: usize = 64 << 10;
+
 /// How a session came to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -109,6 +112,7 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
                         };
                         session.decided(&verdict, seconds_now());
                     }
+                    input.shrink();
                     sent
                 }
                 Action::Abandon => {
@@ -221,6 +225,8 @@ struct Input {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read took all the room there was: more would have come.
+    was_filled: bool,
 }
 
 impl Input {
@@ -240,6 +246,9 @@ impl Input {
         if self.buffer.is_empty() {
             self.buffer.resize(INPUT_BYTES, 0);
         }
+        if self.was_filled && self.buffer.len() < INPUT_MAX_BYTES {
+            self.buffer.resize(self.buffer.len().saturating_mul(2).min(INPUT_MAX_BYTES), 0);
+        }
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end.saturating_sub(self.start));
@@ -249,6 +258,16 @@ impl Input {
 
     fn filled(&mut self, bytes: usize) {
         self.end = self.end.saturating_add(bytes).min(self.buffer.len());
+        self.was_filled = self.end == self.buffer.len();
+    }
+
+    /// A large message has come to its end: gives back the room that it needed.
+    fn shrink(&mut self) {
+        if self.buffer.len() > INPUT_BYTES && self.end <= INPUT_BYTES {
+            self.buffer.truncate(INPUT_BYTES);
+            self.buffer.shrink_to_fit();
+        }
+        self.was_filled = false;
     }
 }
 

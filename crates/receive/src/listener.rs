@@ -80,6 +80,8 @@ async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configurati
     for socket in sockets {
         let listener = std::net::TcpListener::from(socket);
         listener.set_nonblocking(true)?;
+        // Connections inherit it. Replies are small and each is waited for.
+        let _ = nix::sys::socket::setsockopt(&listener, nix::sys::socket::sockopt::TcpNoDelay, &true);
         accepting.spawn(accept(TcpListener::from_std(listener)?, server.clone()));
     }
     let (mut terminate, mut interrupt, mut hang_up) =
@@ -100,10 +102,12 @@ async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configurati
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>) {
+    // A socket that is bound to one address has that of each of its connections.
+    let bound = listener.local_addr().ok().filter(|address| !address.ip().is_unspecified());
     loop {
         server.places.wait_for_room().await;
         match listener.accept().await {
-            Ok((stream, remote)) => server.admit(stream, remote),
+            Ok((stream, remote)) => server.admit(stream, remote, bound),
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -112,12 +116,12 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
 
 impl Server {
     /// Begins a session, or says why not.
-    fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+    fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, bound: Option<SocketAddr>) {
         let now = self.current();
         let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
         match self.places.take(remote.ip(), relay) {
             Some(place) => {
-                let over = Connection { remote, local: stream.local_addr().ok(), relay };
+                let over = Connection { remote, local: bound.or_else(|| stream.local_addr().ok()), relay };
                 tokio::spawn(self.clone().converse(stream, over, now.policy, place));
             }
             // One write to an empty socket buffer: it does not block, and if it fails nobody is there.
@@ -132,7 +136,6 @@ impl Server {
         policy: Arc<Policy>,
         place: Place,
     ) {
-        let _ = stream.set_nodelay(true);
         let mut client = Client::from_addresses(over.remote, over.local);
         client.relay = over.relay.then(Vec::new);
         let session = Session::new(policy, client);

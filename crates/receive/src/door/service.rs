@@ -4,7 +4,7 @@ use crate::verdict::Verdict;
 use contracts::queue_exit::{CRASHED_TEXT, QueueExit};
 use contracts::queue_service::{CHUNK_MAX_BYTES, REPLY_HEAD_BYTES, Reply, TEXT_MAX_BYTES, chunk_head};
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,6 +43,8 @@ impl Connection {
     }
 
     /// False once the service has closed it. An idle service says nothing, so anything else to read is wrong, too.
+    ///
+    /// What the event loop has not heard of yet goes unseen; [`Connection::finish`] finds that out by itself.
     pub fn is_alive(&self) -> bool {
         let mut byte = [0u8; 1];
         matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
@@ -54,9 +56,13 @@ impl Connection {
             return;
         }
         self.begun = true;
-        let mut wire = Vec::with_capacity(bytes.len().saturating_add(4));
-        push_chunks(&mut wire, bytes);
-        self.failed = self.stream.write_all(&wire).await.is_err();
+        for chunk in bytes.chunks(CHUNK_MAX_BYTES) {
+            let sent = write_both(&mut self.stream, &chunk_head(chunk.len()), chunk).await;
+            if sent.is_err() {
+                self.failed = true;
+                return;
+            }
+        }
     }
 
     /// Sends the rest and waits for the verdict. The connection comes back if it can be used again.
@@ -99,17 +105,39 @@ impl Connection {
         }
     }
 
+    /// Reads the whole reply at once where it comes at once: more than the head of one without text is asked for.
     async fn reply(&mut self) -> io::Result<Reply> {
-        let mut head = [0u8; REPLY_HEAD_BYTES];
-        self.stream.read_exact(&mut head).await?;
-        let (exit, qp, length) = Reply::decode_head(head);
-        if length > TEXT_MAX_BYTES {
-            return Err(io::ErrorKind::InvalidData.into());
+        let mut buffer = [0u8; REPLY_HEAD_BYTES + TEXT_MAX_BYTES];
+        let mut have = 0usize;
+        loop {
+            let room = buffer.get_mut(have..).unwrap_or_default();
+            have = match self.stream.read(room).await? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => have.saturating_add(count),
+            };
+            let Some((head, rest)) = buffer.get(..have).and_then(<[u8]>::split_first_chunk) else { continue };
+            let (exit, qp, length) = Reply::decode_head(*head);
+            if length > TEXT_MAX_BYTES || rest.len() > length {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            if rest.len() == length {
+                return Ok(Reply { exit, qp, text: rest.to_vec() });
+            }
         }
-        let mut text = vec![0u8; length];
-        self.stream.read_exact(&mut text).await?;
-        Ok(Reply { exit, qp, text })
     }
+}
+
+/// Writes one after the other without putting them together first.
+async fn write_both(stream: &mut UnixStream, head: &[u8], bytes: &[u8]) -> io::Result<()> {
+    let mut slices = [IoSlice::new(head), IoSlice::new(bytes)];
+    let mut left = slices.as_mut_slice();
+    while !left.is_empty() {
+        match stream.write_vectored(left).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => IoSlice::advance_slices(&mut left, count),
+        }
+    }
+    Ok(())
 }
 
 /// The service went away: what became of the message is not known, so the client tries again.

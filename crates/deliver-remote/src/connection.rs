@@ -38,8 +38,12 @@ const READ_BYTES: usize = 4096;
 pub enum Unconnected {
     /// Nobody answered in time.
     TimedOut,
-    /// Refused, unreachable, no route.
+    /// Refused, or the host cannot be reached.
     Refused,
+    /// Anything else, as that this host has no route to anywhere: it says nothing about the address.
+    Failed,
+    /// It has failed too often and too lately to be tried.
+    Avoided,
     /// It has as many connections as it may have, and none became free in time.
     Crowded,
     /// This host has no descriptor or memory for a socket: another address would fare no better.
@@ -48,11 +52,14 @@ pub enum Unconnected {
 
 impl Unconnected {
     fn of(error: &io::Error) -> Self {
-        use nix::errno::Errno::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+        use nix::errno::Errno::{
+            ECONNREFUSED, ECONNRESET, EHOSTDOWN, EHOSTUNREACH, EMFILE, ENFILE, ENOBUFS, ENOMEM,
+        };
         match error.raw_os_error().map(nix::errno::Errno::from_raw) {
             Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => Self::NoResources,
+            Some(ECONNREFUSED | ECONNRESET | EHOSTDOWN | EHOSTUNREACH) => Self::Refused,
             _ if error.kind() == io::ErrorKind::TimedOut => Self::TimedOut,
-            _ => Self::Refused,
+            _ => Self::Failed,
         }
     }
 }

@@ -19,6 +19,7 @@ use smtp::reply::KEPT_TEXT_BYTES;
 use tokio::time::Instant;
 
 use crate::connection::{Connection, Unconnected};
+use crate::failures::{Failure, Failures};
 use crate::message_source::MessageSource;
 use crate::name_servers::NameServers;
 use crate::outcome::{Outcome, Verdict};
@@ -51,6 +52,7 @@ pub struct Deliverer {
     random: RefCell<Random>,
     own: RefCell<Option<(Instant, Vec<IpAddr>)>>,
     tcpto: TimeoutTable,
+    failures: RefCell<Failures>,
     pool: Option<Pool>,
 }
 
@@ -65,12 +67,14 @@ impl Deliverer {
 
     /// The same, with these name servers.
     pub fn asking(home: &Path, pool: Option<Pool>, servers: Servers) -> Self {
+        let tcpto = TimeoutTable::at(home, std::process::id());
         Self {
+            failures: RefCell::new(Failures::new(tcpto.avoid_seconds())),
             settings: RefCell::new(Watched::new(home)),
             name_servers: NameServers::new(servers, PathBuf::from("/etc/resolv.conf")),
             random: RefCell::new(Random::new()),
             own: RefCell::new(None),
-            tcpto: TimeoutTable::at(home, std::process::id()),
+            tcpto,
             pool,
         }
     }
@@ -193,14 +197,32 @@ impl Deliverer {
         introduction: Introduction,
         settings: &Settings,
     ) -> Result<Box<Connection>, Unconnected> {
-        let standing = self.tcpto.standing(target.ip(), unix_seconds());
+        let (ip, now) = (target.ip(), unix_seconds());
+        let standing = self.tcpto.standing(ip, now);
         if standing == Standing::Avoid {
-            return Err(Unconnected::TimedOut);
+            return Err(Unconnected::Avoided);
+        }
+        let since = self.failures.borrow().avoided_since(target, now);
+        match since {
+            Some(since) if self.tcpto.was_cleared_after(since) => self.failures.borrow_mut().forget(target),
+            Some(_) => return Err(Unconnected::Avoided),
+            None => {}
         }
         let opened = Connection::open(target, introduction, settings).await;
-        let attempt =
-            if matches!(opened, Err(Unconnected::TimedOut)) { Attempt::TimedOut } else { Attempt::Answered };
-        self.tcpto.note(target.ip(), attempt, standing, unix_seconds());
+        let attempt = match opened {
+            Err(Unconnected::TimedOut) => Attempt::TimedOut,
+            _ => Attempt::Answered,
+        };
+        let now = unix_seconds();
+        self.tcpto.note(ip, attempt, standing, now);
+        let mut failures = self.failures.borrow_mut();
+        match &opened {
+            Err(Unconnected::TimedOut) => failures.failed(target, Failure::TimedOut, now),
+            Err(Unconnected::Refused) => failures.failed(target, Failure::Refused, now),
+            Err(_) => {}
+            Ok(_) => failures.forget(target),
+        }
+        drop(failures);
         opened.map(Box::new)
     }
 

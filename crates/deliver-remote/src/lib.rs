@@ -4,7 +4,8 @@
 //!
 //! 1. [`settings`]: the control files, as they are now
 //! 2. [`targets`]: HOST to addresses, by [`route`], [`literal`] or the DNS ([`name_servers`]), less our own
-//! 3. [`pool`]: a connection that is there, or the right to a new one; [`tcpto`]: who does not answer lately
+//! 3. [`pool`]: a connection that is there, or the right to a new one; [`tcpto`] and [`failures`]: who does not
+//!    answer lately
 //! 4. [`connection`]: socket and deadlines around [`session`], the SMTP client as a machine without a socket;
 //!    [`features`]: what the server offers; [`message_source`]: the message, as often as it is needed
 //! 5. [`outcome`] and [`text`]: the exact words
@@ -18,6 +19,7 @@
 pub mod classic;
 pub mod connection;
 pub mod delivery;
+pub mod failures;
 pub mod features;
 pub mod literal;
 pub mod message_source;

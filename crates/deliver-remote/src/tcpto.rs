@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::net::IpAddr;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
@@ -80,6 +80,19 @@ impl TimeoutTable {
         }
     }
 
+    /// How long an address that timed out too often is left alone: 64 to about 97 minutes.
+    pub fn avoid_seconds(&self) -> u32 {
+        self.salt.saturating_add(60).saturating_mul(64)
+    }
+
+    /// Whether the table of IPv4 was emptied later than `when`, as by qmail-tcpok(8).
+    pub fn was_cleared_after(&self, when: u32) -> bool {
+        let changed = std::fs::metadata(&self.four).map_or(0, |found| found.mtime());
+        i64::from(when) < changed
+            && std::fs::read(&self.four)
+                .is_ok_and(|bytes| records(&bytes, FOUR).all(|record| record.count == 0))
+    }
+
     /// Whether `address` may be tried at `now` (seconds since 1970).
     pub fn standing(&self, address: IpAddr, now: u32) -> Standing {
         let Some((_file, bytes)) = self.open(address) else { return Standing::Unknown };
@@ -87,9 +100,8 @@ impl TimeoutTable {
         match records(&bytes, shape).find(|record| record.count > 0 && record.address == key) {
             None => Standing::Unknown,
             Some(record) => {
-                let limit = self.salt.saturating_add(60).saturating_mul(64);
                 // Modulo 2^32: the format's time ends in 2106 (D51).
-                let recent = now.wrapping_sub(record.when) < limit;
+                let recent = now.wrapping_sub(record.when) < self.avoid_seconds();
                 if record.count >= ENOUGH && recent { Standing::Avoid } else { Standing::Listed }
             }
         }
@@ -240,8 +252,10 @@ mod tests {
         assert_eq!(bytes[..8], [192, 0, 2, 7, 1, 0, 0, 0]);
         assert_eq!(bytes[8..12], NOW.to_le_bytes());
         assert!(bytes[12..].iter().all(|byte| *byte == 0));
+        assert!(!table.was_cleared_after(0));
         table.clear();
         assert_eq!(std::fs::read(home.path().join("queue/lock/tcpto")).unwrap(), [0; 1024]);
+        assert!(table.was_cleared_after(0) && !table.was_cleared_after(u32::MAX));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 pub mod exim;
 pub mod nsd;
+pub mod opensmtpd;
+pub mod original;
 pub mod postfix;
 
 use std::path::Path;

@@ -122,6 +122,21 @@ pub fn enter_network(scratch: &Path, nameserver: &str) {
     bind(&resolver, &Path::new("/etc/resolv.conf").canonicalize().unwrap());
 }
 
+/// Shows a directory at another place, to this thread and what it starts. To be called after one of the functions here has
+/// given the thread a name space.
+pub fn show_at(from: &Path, to: &Path) {
+    bind(from, to);
+}
+
+/// Hides what is in a directory behind an empty one with these parts, from this thread and what it starts; as
+/// [`show_at`]. None of what is hidden is mounted anywhere else.
+pub fn cover(directory: &Path, parts: &[&str]) {
+    mount(None::<&str>, directory, Some("tmpfs"), MsFlags::empty(), Some("mode=0755")).unwrap();
+    for part in parts {
+        fs::create_dir_all(directory.join(part)).unwrap();
+    }
+}
+
 fn bind(from: &Path, to: &Path) {
     let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
     mount(Some(from), to, None::<&str>, flags, None::<&str>)

@@ -12,6 +12,9 @@ use std::process::{Child, Stdio};
 /// The domain whose mail ends here.
 pub const DOMAIN: &str = "exim.example";
 
+/// The mailbox whose mail goes to a program.
+pub const PROGRAM: &str = "program";
+
 /// A running Exim.
 #[derive(Debug)]
 pub struct Exim {
@@ -30,8 +33,13 @@ impl Exim {
         package("exim4-daemon-light").ok_or("Exim cannot be had")
     }
 
-    /// Starts it; the calling thread gets a name space with Exim's account.
+    /// Starts it; all mail for others goes to `next`. The calling thread gets a name space with Exim's account.
     pub fn start(root: &Path, next: SocketAddr) -> Self {
+        Self::start_with(root, &[("*", next)])
+    }
+
+    /// As [`Exim::start`]; mail for each domain of `routes` goes on to that address.
+    pub fn start_with(root: &Path, routes: &[(&str, SocketAddr)]) -> Self {
         let scratch = tempfile::Builder::new().prefix("exim-").tempdir().expect("a directory");
         let top = scratch.path();
         fs::set_permissions(top, fs::Permissions::from_mode(0o755)).unwrap();
@@ -41,7 +49,7 @@ impl Exim {
             chown(top.join(name), Some(ids[0]), Some(ids[0])).unwrap();
         }
         let address = free_address();
-        fs::write(top.join("conf"), configuration(top, root, ids[0], address, next)).unwrap();
+        fs::write(top.join("conf"), configuration(top, root, ids[0], address, routes)).unwrap();
         let child = program(root, "usr/sbin/exim4")
             .arg("-C")
             .arg(top.join("conf"))
@@ -75,8 +83,16 @@ impl Drop for Exim {
     }
 }
 
-fn configuration(top: &Path, root: &Path, id: u32, address: SocketAddr, next: SocketAddr) -> String {
-    let (port, next_ip, next_port) = (address.port(), next.ip(), next.port());
+fn configuration(
+    top: &Path,
+    root: &Path,
+    id: u32,
+    address: SocketAddr,
+    routes: &[(&str, SocketAddr)],
+) -> String {
+    let port = address.port();
+    let route = |(domain, to): &(&str, SocketAddr)| format!("{domain} {}::{} byname", to.ip(), to.port());
+    let routes = routes.iter().map(route).collect::<Vec<_>>().join(" ; ");
     let (top, root) = (top.display(), root.display());
     format!(
         "exim_path = {root}/usr/sbin/exim4
@@ -96,13 +112,18 @@ rfc1413_query_timeout = 0s
 keep_environment = LD_LIBRARY_PATH
 never_users =
 begin routers
+program:
+  driver = accept
+  domains = {DOMAIN}
+  local_parts = {PROGRAM}
+  transport = program
 here:
   driver = accept
   domains = {DOMAIN}
   transport = maildir
 away:
   driver = manualroute
-  route_list = * {next_ip}::{next_port} byname
+  route_list = {routes}
   self = send
   transport = smtp
 begin transports
@@ -114,6 +135,12 @@ maildir:
   driver = appendfile
   directory = {top}/mail
   maildir_format
+  user = {id}
+  group = {id}
+program:
+  driver = pipe
+  use_shell
+  command = cat >{top}/mail/new/\\$\\$
   user = {id}
   group = {id}
 begin retry

@@ -15,6 +15,9 @@ use std::process::{Child, Stdio};
 /// The domain whose mail ends here.
 pub const DOMAIN: &str = "postfix.example";
 
+/// An address whose mail goes to a program: that of the user `box`, whose `.forward` names it.
+pub const PROGRAM: &str = "box@local.postfix.example";
+
 /// The services of master.cf that mail passes through, as packaged but for the chroot.
 const SERVICES: &str = "\
 pickup    unix  n  -  n  60     1  pickup
@@ -69,10 +72,15 @@ impl Postfix {
         let scratch = tempfile::Builder::new().prefix("postfix-").tempdir_in(disk).expect("a directory");
         let top = scratch.path();
         fs::set_permissions(top, fs::Permissions::from_mode(0o755)).unwrap();
-        let ids = space::add_accounts(top, &["postfix", "postdrop"]);
+        let ids = space::add_accounts(top, &["postfix", "postdrop", "box"]);
         make_tree(top, ids[0], ids[1]);
+        // The user who owns the Maildir and whose program writes into it.
+        let user = ids[2];
+        chown(top.join("mail"), Some(user), Some(user)).unwrap();
+        fs::write(top.join("forward"), format!("\"|cat >{}/mail/box/new/$$\"\n", top.display())).unwrap();
+        chown(top.join("forward"), Some(user), Some(user)).unwrap();
         let address = free_address();
-        fs::write(top.join("conf/main.cf"), main_cf(top, root, ids[0], routes)).unwrap();
+        fs::write(top.join("conf/main.cf"), main_cf(top, root, user, routes)).unwrap();
         let listener = format!("{address} inet n - n - - smtpd\n");
         fs::write(top.join("conf/master.cf"), listener + SERVICES).unwrap();
         let log = fs::File::create(top.join("log")).unwrap();
@@ -136,9 +144,7 @@ fn make_tree(top: &Path, owner: u32, group: u32) {
         chown(&path, Some(owner), Some(gid)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    for name in ["data", "mail"] {
-        chown(top.join(name), Some(owner), Some(owner)).unwrap();
-    }
+    chown(top.join("data"), Some(owner), Some(owner)).unwrap();
 }
 
 /// Defaults, but for places, names and where mail goes.
@@ -157,7 +163,8 @@ export_environment = MAIL_CONFIG TZ LANG LD_LIBRARY_PATH
 maillog_file = /dev/stdout
 maillog_file_prefixes = /dev/stdout
 myhostname = mx.{DOMAIN}
-mydestination =
+mydestination = local.{DOMAIN}
+forward_path = {top}/forward
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8

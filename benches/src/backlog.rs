@@ -11,7 +11,8 @@ use crate::terminal::say;
 use anyhow::{Context, Result};
 use quail_tests::World;
 use std::fs::{self, File, FileTimes};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -21,15 +22,45 @@ const LATER: Duration = Duration::from_secs(3600);
 /// As many directories as mess, info, local and remote have.
 const SPLIT: u64 = 23;
 
-/// How many messages wait, in turn.
-pub const SIZES: [u64; 2] = [10_000, 100_000];
+/// Files of a waiting message: in `mess`, `info` and `remote`.
+const FILES: u64 = 3;
 
-/// How long it has to read the queue before its memory is taken.
+/// Bytes of the disk for a waiting message: a block and an inode for each of its files, and their names.
+const BYTES: u64 = FILES * (4096 + 256 + 64);
+
+/// Room for everything else that is measured.
+const ROOM: u64 = 4 << 30;
+
+/// How many threads fill a queue.
+const FILLERS: u64 = 4;
+
+/// It has read the queue when its memory has not grown for that long.
 const READING: Duration = Duration::from_secs(5);
+
+/// At most that long is waited for it.
+const READING_MAX: u32 = 24;
 
 /// What it is called.
 pub fn name(waiting: u64) -> String {
     format!("{waiting} deferred messages waiting")
+}
+
+/// Why that many cannot wait on the disk of that directory; nothing when they can.
+pub fn why_not(disk: &Path, waiting: u64) -> Result<Option<String>> {
+    let found = nix::sys::statvfs::statvfs(disk)?;
+    let free = found.blocks_available().saturating_mul(found.fragment_size());
+    let (bytes, files) = (waiting.saturating_mul(BYTES).saturating_add(ROOM), waiting.saturating_mul(FILES));
+    // Some file systems have no fixed number of files.
+    let has_files = found.files() == 0 || found.files_available() > files;
+    Ok((free < bytes || !has_files).then(|| {
+        format!(
+            "{} need {} GiB and {files} files, and there are {} GiB and {} files free",
+            name(waiting),
+            bytes >> 30,
+            free >> 30,
+            found.files_available()
+        )
+    }))
 }
 
 /// What was found with that many messages waiting.
@@ -59,7 +90,9 @@ pub fn measure(
     first: &mut u64,
 ) -> Result<Backlog> {
     say(&format!("== {}", name(waiting)));
+    let filled = Moment::now();
     let full = quail::start_with("Quail-full", routes, move |world| fill(world, waiting))?;
+    say(&format!("   filled and started in {:.0} s", Moment::now().seconds_since(filled)));
     let case = Case::main_maildir();
     let mut ends = Ends::of_maildirs();
     for mta in [empty, &full] {
@@ -74,8 +107,7 @@ pub fn measure(
     };
     once(&full, &one)?;
     let first_delivery = Moment::now().seconds_since(began);
-    std::thread::park_timeout(READING);
-    let own = memory::anonymous(&full.group.processes(), "qmail-send");
+    let own = memory_at_rest(&full);
     let bytes_a_message = (float(own) - float(fresh)) / float(waiting);
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
@@ -93,6 +125,20 @@ pub fn measure(
     Ok(found)
 }
 
+/// What qmail-send has when it has read its queue.
+fn memory_at_rest(mta: &Mta) -> u64 {
+    let mut last = 0;
+    for _ in 0..READING_MAX {
+        std::thread::park_timeout(READING);
+        let now = memory::anonymous(&mta.group.processes(), "qmail-send");
+        if now <= last {
+            return now;
+        }
+        last = now;
+    }
+    last
+}
+
 fn float(number: u64) -> f64 {
     f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
@@ -104,24 +150,43 @@ fn fill(world: &World, count: u64) -> Result<()> {
     let queue = world.home().join("queue");
     let owner = |name: &str| fs::metadata(queue.join(name)).map(|m| (m.uid(), m.gid()));
     let (of_mess, of_info) = (owner("mess")?, owner("info")?);
-    let later = FileTimes::new().set_modified(SystemTime::now() + LATER);
-    for number in 0..count {
-        let new = queue.join("pid/new");
-        make(&new, b"Subject: waiting\n\nIt waits.\n", of_mess, 0o644)?;
-        let id = fs::metadata(&new)?.ino();
-        let place = |kind: &str| queue.join(format!("{kind}/{}/{id}", id % SPLIT));
-        fs::rename(&new, place("mess"))?;
-        make(&place("info"), b"Fsender@client.example\0", of_info, 0o600)?;
-        let recipient = format!("Twaiting{number}@{AWAY}\0");
-        let file = make(&place("remote"), recipient.as_bytes(), of_info, 0o600)?;
-        file.set_times(later)?;
-    }
+    let part = |first: u64| -> Result<()> {
+        let new = queue.join(format!("pid/new{first}"));
+        (first..count)
+            .step_by(usize::try_from(FILLERS)?)
+            .try_for_each(|n| defer(&queue, &new, n, of_mess, of_info))
+    };
+    std::thread::scope(|scope| {
+        let part = &part;
+        let all: Vec<_> = (0..FILLERS).map(|first| scope.spawn(move || part(first))).collect();
+        all.into_iter().try_for_each(|t| t.join().unwrap_or_else(|_| anyhow::bail!("a thread ended")))
+    })?;
+    // What was written is not to be written while figures are taken.
+    nix::unistd::sync();
     Ok(())
 }
 
+/// One deferred message; `new` is a name for its file until it has one.
+fn defer(queue: &Path, new: &Path, number: u64, of_mess: (u32, u32), of_info: (u32, u32)) -> Result<()> {
+    let later = FileTimes::new().set_modified(SystemTime::now() + LATER);
+    let id = make(new, b"Subject: waiting\n\nIt waits.\n", of_mess, 0o644)?.metadata()?.ino();
+    let place = |kind: &str| queue.join(format!("{kind}/{}/{id}", id % SPLIT));
+    fs::rename(new, place("mess"))?;
+    make(&place("info"), b"Fsender@client.example\0", of_info, 0o600)?;
+    let recipient = format!("Twaiting{number}@{AWAY}\0");
+    Ok(make(&place("remote"), recipient.as_bytes(), of_info, 0o600)?.set_times(later)?)
+}
+
 fn make(path: &Path, content: &[u8], owner: (u32, u32), mode: u32) -> Result<File> {
-    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-    chown(path, Some(owner.0), Some(owner.1))?;
-    Ok(File::options().write(true).open(path)?)
+    let mut options = File::options();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(content)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    fchown(&file, Some(owner.0), Some(owner.1))?;
+    Ok(file)
 }

@@ -32,8 +32,7 @@ pub fn measure(mtas: &[Mta], ends: &Ends, rounds: usize, first: &mut u64) -> Res
     say(&format!("== {NAME}"));
     let case = Case { work: Work::Relay, ..Case::main_maildir() };
     let mut found = Vec::new();
-    // Exim has one route only.
-    for mta in mtas.iter().filter(|m| m.facts.name != "Exim") {
+    for mta in mtas {
         let mut rate = || -> Result<f64> {
             let mut rates = Vec::new();
             for _ in 0..rounds {

@@ -18,6 +18,7 @@ mod terminal;
 
 use anyhow::{Context, Result};
 use load::sink::{Manner, Sink};
+use moment::Moment;
 use mta::{Mta, Routes};
 use options::Options;
 use results::{Results, Server};
@@ -58,6 +59,7 @@ fn exit(result: Result<()>) -> ExitCode {
 }
 
 fn measure_all(options: &Options) -> Result<()> {
+    let began = Moment::now();
     let sink = Sink::start(Manner::Prompt)?;
     let slow = Sink::start(Manner::Slow(Duration::from_secs(1)))?;
     let dead = Sink::start(Manner::Mute)?;
@@ -80,8 +82,16 @@ fn measure_all(options: &Options) -> Result<()> {
     }
     let fresh = mtas.first().map_or(0, |m| measure::memory::anonymous(&m.group.processes(), "qmail-send"));
     let mut first = 1;
-    let cases = if options.quick { case::quick() } else { case::all() };
-    for case in cases.iter().filter(|c| options.wants(&c.name())) {
+    let mut cases = if options.quick { case::quick() } else { case::all() };
+    cases.retain(|c| options.wants(&c.name()));
+    for (number, case) in cases.iter().enumerate() {
+        let minutes = Moment::now().seconds_since(began) / 60.0;
+        say(&format!(
+            "== row {} of {}, after {minutes:.1} minutes: {}",
+            number + 1,
+            cases.len(),
+            case.name()
+        ));
         let mut row = table::measure(case, &mtas, &ends, options.rounds(), &mut first)?;
         if case.is_counted() {
             table::count_calls(&mut row, &mtas, &ends, &mut first)?;
@@ -90,8 +100,11 @@ fn measure_all(options: &Options) -> Result<()> {
         results.rows.push(row);
     }
     if !options.quick {
-        for waiting in backlog::SIZES.into_iter().filter(|n| options.wants(&backlog::name(*n))) {
-            if let Some(ours) = mtas.first() {
+        for waiting in options.backlogs().into_iter().filter(|n| options.wants(&backlog::name(*n))) {
+            if let Some(why) = backlog::why_not(&disk, waiting)? {
+                say(&format!("== left out: {why}"));
+                results.backlogs_left_out.push(why);
+            } else if let Some(ours) = mtas.first() {
                 let found = backlog::measure(ours, fresh, routes, waiting, options.rounds(), &mut first)?;
                 results.backlogs.push(found);
             }
@@ -101,6 +114,7 @@ fn measure_all(options: &Options) -> Result<()> {
         }
     }
     drop(mtas);
+    say(&format!("measured in {:.1} minutes", Moment::now().seconds_since(began) / 60.0));
     write(options, &results)
 }
 
@@ -160,11 +174,18 @@ fn start(options: &Options, routes: Routes) -> Result<Vec<Mta>> {
         let started = match name.as_str() {
             "postfix" => mta::postfix::start(routes),
             "exim" => mta::exim::start(routes),
+            "opensmtpd" => mta::opensmtpd::start(routes),
             _ => Err(anyhow::anyhow!("it is not known here")),
         };
         match started {
             Ok(mta) => mtas.push(mta),
             Err(why) => say(&format!("{name} is left out: {why:#}")),
+        }
+    }
+    if let Some(directory) = &options.original {
+        match mta::original::start(routes, directory) {
+            Ok(mta) => mtas.push(mta),
+            Err(why) => say(&format!("the original is left out: {why:#}")),
         }
     }
     Ok(mtas)

@@ -1,19 +1,24 @@
 //! The mail servers that are measured, each in a private world, all at once; only one of them works at a time.
 //!
 //! - [`quail`] is ours
-//! - [`postfix`], [`exim`] are Debian's packages
+//! - [`postfix`], [`exim`], [`opensmtpd`] are Debian's packages
+//! - [`original`] is what somebody has installed
 
 pub mod exim;
+pub mod opensmtpd;
+pub mod original;
 pub mod postfix;
 pub mod quail;
 
 use crate::load::generator::Outcome;
 use crate::load::submission::{self, Program, Submission};
+use crate::measure::calls;
 use crate::measure::group::Group;
 use crate::moment::Moment;
 use anyhow::{Context, Result, anyhow};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
@@ -103,12 +108,20 @@ impl Mta {
 }
 
 impl Mta {
-    /// Runs the program that local users send with, in the surroundings of the server and at its cost.
-    pub fn submit(&self, submission: Submission) -> Result<Outcome> {
+    /// Runs the program that local users send with, in the surroundings of the server and at its cost; with its calls
+    /// written to `trace`.
+    pub fn submit(&self, submission: Submission, trace: Option<&Path>) -> Result<Outcome> {
         let mut command = submission::command(submission, &self.facts.submit)?;
+        if let Some(file) = trace {
+            command = calls::traced(&command, file);
+        }
         let (jobs, _) = self.keeper.as_ref().context("the server runs")?;
         let (done, started) = channel();
         let group = self.group.clone();
+        if let Some(id) = self.facts.submit.group {
+            std::os::unix::process::CommandExt::gid(&mut command, id);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let start = Moment::now();
         let job = move || drop(done.send(group.around(|| command.spawn())));
         jobs.send(Box::new(job)).map_err(|_| anyhow!("the server has stopped"))?;
@@ -139,7 +152,7 @@ fn version_of(package: &str) -> String {
 
 /// A Maildir that is there before its first message, so that it can be watched. It belongs to whom it belonged before, or
 /// to the owner of its parent.
-fn make_maildir(path: &std::path::Path) -> Result<()> {
+fn make_maildir(path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let parent = path.parent().context("a Maildir has a place")?;
     let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(parent))?;

@@ -41,6 +41,8 @@ pub struct Results {
     pub rows: Vec<Row>,
     /// With mail that waits.
     pub backlogs: Vec<Backlog>,
+    /// Sizes that were not tried, and why.
+    pub backlogs_left_out: Vec<String>,
     /// Beside bad destinations.
     pub beside: Vec<Beside>,
 }
@@ -75,6 +77,7 @@ impl Results {
                 "rate_with": round(b.with), "rate_without": round(b.without),
                 "qmail_send_bytes_a_message": round(b.bytes_a_message),
             })).collect::<Vec<_>>(),
+            "backlogs_left_out": self.backlogs_left_out,
             "beside_bad_destinations": self.beside.iter().map(|b| json!({
                 "server": b.name, "rate_alone": round(b.alone), "rate_beside": round(b.beside),
             })).collect::<Vec<_>>(),
@@ -90,6 +93,9 @@ fn programs(memory: &Memory) -> Value {
 }
 
 fn cell(cell: &Cell) -> Value {
+    if let Some(why) = cell.why_not_measured() {
+        return json!({ "name": cell.name, "not_measured": why });
+    }
     let (slowest, fastest) = cell.spread();
     let sum = |figure: fn(&crate::run::Measured) -> usize| cell.runs.iter().map(figure).sum::<usize>();
     json!({
@@ -100,14 +106,15 @@ fn cell(cell: &Cell) -> Value {
         "cpu_seconds_per_1000": round(cell.median(|m| m.cpu)),
         "reply_ms": [round(cell.median(|m| m.reply_ms.0)), round(cell.median(|m| m.reply_ms.1))],
         "arrival_ms": [round(cell.median(|m| m.arrival_ms.0)), round(cell.median(|m| m.arrival_ms.1))],
-        "disk_flushes": cell.runs.iter().all(|m| m.flushes.is_some())
-            .then(|| round(cell.median(|m| m.flushes.unwrap_or(0.0)))),
-        "pss_bytes": cell.memory.bytes,
+        "disk_flushes": cell.median_if_known(|m| m.flushes).map(round),
+        "journal_commits": cell.median_if_known(|m| m.commits).map(round),
+        "pss_bytes": cell.memory().bytes, "processes": cell.memory().processes,
         "refused": sum(|m| m.refused), "missing": sum(|m| m.missing), "twice": sum(|m| m.duplicates),
         "calls": cell.calls.as_ref().map(|(counted, messages)| {
             let per = |count| round(calls::per_message(count, *messages));
             json!({
-                "all": per(counted.total), "syncs": per(counted.syncs), "processes_started": per(counted.processes),
+                "all": per(counted.total), "fsync_and_fdatasync": per(counted.syncs),
+                "other_syncs": per(counted.other_syncs), "processes_started": per(counted.processes),
                 "most": counted.most(30, *messages).into_iter()
                     .map(|(program, call, count)| json!([program, call, round(count)])).collect::<Vec<_>>(),
             })

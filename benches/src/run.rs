@@ -7,12 +7,18 @@ use crate::load::maildirs;
 use crate::load::submission::Submission;
 use crate::load::text::Text;
 use crate::measure::disk;
+use crate::measure::group::Group;
+use crate::measure::memory::{self, Memory};
 use crate::measure::statistics::percentile;
 use crate::moment::Moment;
 use crate::mta::{AWAY, Mta};
 use crate::terminal::say;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long a run may take after its last message was accepted.
@@ -20,6 +26,9 @@ const TAIL: Duration = Duration::from_secs(60);
 
 /// How long nothing may arrive before the rest is given up.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// How often memory is looked at: seldom enough to cost nothing.
+const LOOK: Duration = Duration::from_millis(700);
 
 /// What a run has shown.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +50,12 @@ pub struct Measured {
     pub cpu: f64,
     /// Disk flushes for a message; of the whole machine.
     pub flushes: Option<f64>,
+    /// Commits of the file system's journal for a message; of the whole machine. None where it has no journal.
+    pub commits: Option<f64>,
+    /// What its processes occupied when they occupied most, looked at now and then while it worked.
+    pub memory: Memory,
+    /// The words of the last refusal, or what else went wrong.
+    pub words: Option<String>,
     /// Milliseconds from the end of data to the reply: half, and 99 of 100, are no longer.
     pub reply_ms: (f64, f64),
     /// Milliseconds from the reply to the arrival; negative when it has arrived before.
@@ -65,18 +80,31 @@ impl Ends {
 
 /// Runs a case once. Numbers of messages start with `first`.
 pub fn once(mta: &Mta, case: &Case, ends: &Ends, first: u64) -> Result<Measured> {
+    once_traced(mta, case, ends, first, None)
+}
+
+/// The same, with the calls of programs that local users start written to `trace`.
+pub fn once_traced(
+    mta: &Mta,
+    case: &Case,
+    ends: &Ends,
+    first: u64,
+    trace: Option<&Path>,
+) -> Result<Measured> {
     let arrivals = match (case.work, ends.maildirs.get(mta.facts.name)) {
         (Work::Relay, _) => &ends.sink,
         (_, Some(arrivals)) => arrivals,
         (_, None) => bail!("nobody watches the Maildirs of {}", mta.facts.name),
     };
     drop(arrivals.take());
-    let statistics = disk::statistics_of(&mta.facts.disk);
+    let (statistics, journal) = (disk::statistics_of(&mta.facts.disk), disk::journal_of(&mta.facts.disk));
     let flushes = || statistics.as_deref().and_then(disk::flushes);
-    let (cpu_before, flushes_before) = (mta.group.cpu_seconds(), flushes());
+    let commits = || journal.as_deref().and_then(disk::commits);
+    let (cpu_before, flushes_before, commits_before) = (mta.group.cpu_seconds(), flushes(), commits());
+    let watch = MemoryWatch::start(mta.group.clone());
     let outcome = if case.work == Work::Submit {
         let (at_once, count, size) = (case.sessions, case.messages, case.size);
-        mta.submit(Submission { at_once, count, first, size })?
+        mta.submit(Submission { at_once, count, first, size }, trace)?
     } else {
         generator::run(&load(mta, case, first)?)?
     };
@@ -86,13 +114,51 @@ pub fn once(mta: &Mta, case: &Case, ends: &Ends, first: u64) -> Result<Measured>
     let end = Moment::now().after(TAIL);
     arrivals.wait(outcome.deliveries(), end, SILENCE);
     let cpu = mta.group.cpu_seconds() - cpu_before;
-    let flushed = flushes().zip(flushes_before).map(|(after, before)| after.saturating_sub(before));
+    let since = |(after, before): (u64, u64)| after.saturating_sub(before);
+    let flushed = flushes().zip(flushes_before).map(since);
+    let committed = commits().zip(commits_before).map(since);
+    let memory = watch.stop();
     let mut measured = judge(&outcome, &numbered(arrivals.take()));
     let accepted = thousands(outcome.accepted.len().max(1)) * 1000.0;
     measured.cpu = cpu / (accepted / 1000.0);
     let per_message = |count: u64| count as f64 / accepted;
     measured.flushes = flushed.map(per_message);
+    measured.commits = committed.map(per_message);
+    measured.memory = memory;
+    measured.words = outcome.words;
     Ok(measured)
+}
+
+/// Looks at the memory of some processes while they work.
+struct MemoryWatch {
+    stop: Sender<()>,
+    thread: JoinHandle<Memory>,
+}
+
+impl MemoryWatch {
+    fn start(group: Arc<Group>) -> Self {
+        let (stop, stopped) = channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let mut most = Memory::default();
+            loop {
+                let is_over = stopped.recv_timeout(LOOK) != Err(RecvTimeoutError::Timeout);
+                // A run that is shorter than that is looked at once, at its end.
+                if !is_over || most.processes == 0 {
+                    let now = memory::of(&group.processes());
+                    most = if now.bytes > most.bytes { now } else { most };
+                }
+                if is_over {
+                    return most;
+                }
+            }
+        });
+        Self { stop, thread }
+    }
+
+    fn stop(self) -> Memory {
+        drop(self.stop);
+        self.thread.join().unwrap_or_default()
+    }
 }
 
 fn load(mta: &Mta, case: &Case, first: u64) -> Result<Load> {

@@ -5,8 +5,9 @@ use crate::load::generator::{self, Load};
 use crate::load::sink::Sink;
 use crate::load::text::Text;
 use crate::measure::calls::{self, Calls};
-use crate::measure::memory::{self, Memory};
+use crate::measure::memory::Memory;
 use crate::measure::statistics::{median, range};
+use crate::moment::Moment;
 use crate::mta::{AWAY, Mta};
 use crate::run::{self, Ends, Measured};
 use crate::terminal::say;
@@ -15,6 +16,9 @@ use std::time::Duration;
 
 /// Messages of a run under strace.
 const COUNTED: u64 = 200;
+
+/// A run of a row that takes longer than this is the only one of its server.
+const LONG: Duration = Duration::from_secs(25);
 
 /// Calls shown for a server.
 const MOST: usize = 24;
@@ -28,11 +32,29 @@ pub struct Cell {
     pub runs: Vec<Measured>,
     /// Calls for [`COUNTED`] messages.
     pub calls: Option<(Calls, usize)>,
-    /// Under load.
-    pub memory: Memory,
 }
 
 impl Cell {
+    /// Why there is no figure; nothing when there is one.
+    pub fn why_not_measured(&self) -> Option<String> {
+        if self.runs.iter().any(|m| m.rate > 0.0) {
+            return None;
+        }
+        let words = self.runs.iter().rev().find_map(|m| m.words.clone());
+        Some(words.unwrap_or_else(|| "nothing has arrived in time".to_owned()))
+    }
+
+    /// Of all rounds the most it occupied.
+    pub fn memory(&self) -> Memory {
+        self.runs.iter().map(|m| m.memory.clone()).max_by_key(|m| m.bytes).unwrap_or_default()
+    }
+
+    /// The median of a figure that not every file system has.
+    pub fn median_if_known(&self, figure: impl Fn(&Measured) -> Option<f64>) -> Option<f64> {
+        let known: Vec<f64> = self.runs.iter().map_while(figure).collect();
+        (known.len() == self.runs.len() && !known.is_empty()).then(|| median(&known))
+    }
+
     /// The median over the rounds of some figure.
     pub fn median(&self, figure: impl Fn(&Measured) -> f64) -> f64 {
         median(&self.runs.iter().map(figure).collect::<Vec<_>>())
@@ -63,7 +85,7 @@ impl Row {
 
     /// Our rate as a multiple of the fastest other's.
     pub fn ratio_to_fastest(&self) -> Option<f64> {
-        let others = self.cells.iter().filter(|c| c.name != "Quail");
+        let others = self.cells.iter().filter(|c| c.name != "Quail" && c.why_not_measured().is_none());
         let fastest = others.max_by(|a, b| a.median(|m| m.rate).total_cmp(&b.median(|m| m.rate)))?;
         self.ratio_to(fastest.name, |m| m.rate)
     }
@@ -71,23 +93,25 @@ impl Row {
 
 /// Measures a row: A B A B, each after the disk has come to rest.
 pub fn measure(case: &Case, mtas: &[Mta], ends: &Ends, rounds: usize, first: &mut u64) -> Result<Row> {
-    say(&format!("== {}", case.name()));
     let able: Vec<&Mta> =
         mtas.iter().filter(|m| case.work != Work::Program || m.facts.program.is_some()).collect();
-    let mut cells: Vec<Cell> = able
-        .iter()
-        .map(|m| Cell { name: m.facts.name, runs: Vec::new(), calls: None, memory: Memory::default() })
-        .collect();
+    let mut cells: Vec<Cell> =
+        able.iter().map(|m| Cell { name: m.facts.name, runs: Vec::new(), calls: None }).collect();
     // Whatever is made on first use is made before the time is taken.
     let warm = Case { messages: u64::try_from(case.sessions * 2)?, ..case.clone() };
     for mta in &able {
         let _ = next(mta, &warm, ends, first)?;
     }
+    let mut done = vec![false; able.len()];
     for _ in 0..rounds {
-        for (mta, cell) in able.iter().zip(&mut cells) {
+        for ((mta, cell), done) in able.iter().zip(&mut cells).zip(&mut done) {
+            if *done {
+                continue;
+            }
             nix::unistd::sync();
+            let began = Moment::now();
             let measured = next(mta, case, ends, first)?;
-            cell.memory = memory::of(&mta.group.processes());
+            *done = Moment::now().seconds_since(began) > LONG.as_secs_f64();
             say(&line(mta.facts.name, &measured));
             cell.runs.push(measured);
         }
@@ -100,8 +124,15 @@ pub fn count_calls(row: &mut Row, mtas: &[Mta], ends: &Ends, first: &mut u64) ->
     let case = Case { messages: COUNTED, time: Duration::from_secs(30), ..row.case.clone() };
     for cell in &mut row.cells {
         let Some(mta) = mtas.iter().find(|m| m.facts.name == cell.name) else { continue };
+        if cell.why_not_measured().is_some() {
+            continue;
+        }
         let scratch = tempfile::tempdir()?;
-        let counted = calls::count(&mta.group.processes(), scratch.path(), || next(mta, &case, ends, first));
+        let counted = calls::count(&mta.group.processes(), scratch.path(), |submitters| {
+            let measured = run::once_traced(mta, &case, ends, *first, Some(submitters))?;
+            *first += case.messages;
+            Ok(measured)
+        });
         match counted {
             Ok(found) => cell.calls = found.map(|(calls, measured)| (calls, measured.accepted)),
             Err(why) => say(&format!("{}: calls are not counted: {why:#}", cell.name)),
@@ -116,10 +147,11 @@ pub fn say_calls(row: &Row) {
         let Some((calls, messages)) = &cell.calls else { continue };
         let per_message = |count| calls::per_message(count, *messages);
         say(&format!(
-            "   {}: {:.0} system calls a message, {:.2} syncs, {:.3} processes started",
+            "   {}: {:.0} system calls a message, {:.2} fsync and fdatasync, {:.2} others that sync, {:.3} processes started",
             cell.name,
             per_message(calls.total),
             per_message(calls.syncs),
+            per_message(calls.other_syncs),
             per_message(calls.processes),
         ));
         let most = calls
@@ -138,9 +170,18 @@ fn next(mta: &Mta, case: &Case, ends: &Ends, first: &mut u64) -> Result<Measured
 
 fn line(name: &str, m: &Measured) -> String {
     let mut line = format!(
-        "   {name:<10} {:>8.0} msg/s   cpu {:>6.2} s/1000   reply {:.1}/{:.1} ms   arrival {:.1}/{:.1} ms",
-        m.rate, m.cpu, m.reply_ms.0, m.reply_ms.1, m.arrival_ms.0, m.arrival_ms.1
+        "   {name:<10} {:>8.0} msg/s   cpu {:>6.2} s/1000   reply {:.1}/{:.1} ms   arrival {:.1}/{:.1} ms   {:.1} MiB",
+        m.rate,
+        m.cpu,
+        m.reply_ms.0,
+        m.reply_ms.1,
+        m.arrival_ms.0,
+        m.arrival_ms.1,
+        m.memory.mib()
     );
+    for (figure, what) in [(m.flushes, "flushes"), (m.commits, "commits")] {
+        line += &figure.map(|f| format!("   {f:.2} {what}")).unwrap_or_default();
+    }
     for (count, what) in [(m.refused, "refused"), (m.missing, "missing"), (m.duplicates, "twice")] {
         if count > 0 {
             line += &format!("   {count} {what}");

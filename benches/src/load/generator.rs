@@ -168,7 +168,13 @@ impl Work<'_> {
     fn attend(&mut self, session: &mut Session, index: usize, buffer: &mut [u8]) -> bool {
         let mut is_open = true;
         match session.stream.read(buffer) {
-            Ok(0) => is_open = false,
+            Ok(0) => {
+                is_open = false;
+                if !session.sender.is_over() {
+                    self.outcome.refused += 1;
+                    self.outcome.words.get_or_insert_with(|| "it has closed the connection".to_owned());
+                }
+            }
             Ok(count) => {
                 let heard = buffer.get(..count).unwrap_or_default();
                 for step in session.sender.hear(heard) {

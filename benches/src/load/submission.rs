@@ -38,6 +38,8 @@ pub struct Program {
     pub arguments: Vec<OsString>,
     /// Its environment.
     pub environment: Vec<(OsString, OsString)>,
+    /// The group it runs as, where it is not the caller's.
+    pub group: Option<u32>,
 }
 
 /// The command that runs `program` for each message: this program again, in the program's surroundings.
@@ -50,7 +52,6 @@ pub fn command(submission: Submission, program: &Program) -> Result<Command> {
     }
     command.arg(&program.path).args(&program.arguments);
     command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
 }
 

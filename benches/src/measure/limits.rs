@@ -6,7 +6,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -151,7 +151,8 @@ fn connections(time: Duration) -> Result<Limit> {
     std::thread::spawn(move || while listener.accept().is_ok() {});
     let what = "connections over loopback, one after the other".to_owned();
     repeat(what, 1, time, |_| {
-        TcpStream::connect(address)?;
+        // The other end closes at once: that it has done so is read, or connections would pile up before it.
+        let _ = TcpStream::connect(address)?.read(&mut [0])?;
         Ok(())
     })
 }

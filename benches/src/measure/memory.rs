@@ -13,6 +13,18 @@ pub struct Memory {
     pub programs: BTreeMap<String, (usize, u64)>,
 }
 
+impl Memory {
+    /// In MiB.
+    pub fn mib(&self) -> f64 {
+        mib(self.bytes)
+    }
+}
+
+/// Bytes in MiB.
+pub fn mib(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
+}
+
 /// Looks at them now.
 pub fn of(processes: &[i32]) -> Memory {
     let mut memory = Memory::default();

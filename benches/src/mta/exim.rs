@@ -1,9 +1,9 @@
 //! Exim. All its users share one Maildir, which is less work than a Maildir each.
 
-use super::{Facts, Mta, Routes, USERS, make_maildir, version_of};
+use super::{AWAY, DEAD, Facts, Mta, Routes, SLOW, USERS, make_maildir, version_of};
 use crate::load::submission::Program;
 use anyhow::{Result, anyhow};
-use quail_tests::peers::exim::{DOMAIN, Exim};
+use quail_tests::peers::exim::{DOMAIN, Exim, PROGRAM};
 use quail_tests::peers::libraries_of;
 use quail_tests::place::program_of;
 
@@ -11,7 +11,8 @@ use quail_tests::place::program_of;
 pub fn start(routes: Routes) -> Result<Mta> {
     let root = Exim::can_run().map_err(|why| anyhow!(why))?;
     Mta::start("Exim", move || {
-        let server = Exim::start(&root, routes.away);
+        let Routes { away, slow, dead } = routes;
+        let server = Exim::start_with(&root, &[(AWAY, away), (SLOW, slow), (DEAD, dead)]);
         let maildir = server.maildir();
         make_maildir(&maildir)?;
         let conf = maildir.with_file_name("conf");
@@ -27,6 +28,7 @@ pub fn start(routes: Routes) -> Result<Mta> {
             ]
             .into(),
             environment: [("LD_LIBRARY_PATH".into(), libraries_of("exim4-daemon-light").into())].into(),
+            group: None,
         };
         let facts = Facts {
             name: "Exim",
@@ -34,7 +36,7 @@ pub fn start(routes: Routes) -> Result<Mta> {
             address: server.address,
             one,
             many: (0..USERS).map(|n| format!("u{n}@{DOMAIN}")).collect(),
-            program: None,
+            program: Some(format!("{PROGRAM}@{DOMAIN}")),
             submit,
             maildirs: vec![maildir],
             disk: std::env::temp_dir(),

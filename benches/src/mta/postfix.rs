@@ -4,7 +4,7 @@ use super::{AWAY, DEAD, Facts, Mta, Routes, SLOW, USERS, make_maildir, version_o
 use crate::load::submission::Program;
 use anyhow::{Result, anyhow};
 use quail_tests::peers::libraries_of;
-use quail_tests::peers::postfix::{DOMAIN, Postfix};
+use quail_tests::peers::postfix::{DOMAIN, PROGRAM, Postfix};
 use quail_tests::place::program_of;
 
 /// Starts one.
@@ -29,6 +29,7 @@ pub fn start(routes: Routes) -> Result<Mta> {
             ]
             .into(),
             environment: [("LD_LIBRARY_PATH".into(), libraries_of("postfix").into())].into(),
+            group: None,
         };
         let facts = Facts {
             name: "Postfix",
@@ -36,7 +37,7 @@ pub fn start(routes: Routes) -> Result<Mta> {
             address: server.address,
             one,
             many: (0..USERS).map(|n| format!("u{n}@{DOMAIN}")).collect(),
-            program: None,
+            program: Some(PROGRAM.to_owned()),
             submit,
             maildirs: vec![maildir],
             disk,

@@ -24,17 +24,19 @@ pub fn start_with(
     prepare: impl FnOnce(&World) -> Result<()> + Send + 'static,
 ) -> Result<Mta> {
     Mta::start(name, move || {
-        let (mut world, facts) = make(routes)?;
+        let (mut world, facts) = make(routes, |_| ())?;
         prepare(&world)?;
         world.start();
         Ok((world, Facts { name, ..facts }))
     })
 }
 
-/// An installation that is not started yet, in the calling thread's name space.
-fn make(routes: Routes) -> Result<(World, Facts)> {
+/// An installation that is not started yet, in the calling thread's name space; its programs may be replaced before
+/// any of them is run.
+pub fn make(routes: Routes, replace: impl FnOnce(&World)) -> Result<(World, Facts)> {
     let is_root = quail_tests::place::is_root();
     let mut world = if is_root { World::as_root() } else { World::rootless() };
+    replace(&world);
     let Routes { away, slow, dead } = routes;
     let mut table = String::new();
     for (domain, to) in [(AWAY, away), (SLOW, slow), (DEAD, dead)] {
@@ -56,6 +58,7 @@ fn make(routes: Routes) -> Result<(World, Facts)> {
             .get_envs()
             .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
             .collect(),
+        group: None,
     };
     let facts = Facts {
         name: "Quail",

@@ -33,6 +33,11 @@ pub fn compare(path: &Path, rows: &[Row]) -> Result<Vec<String>> {
     Ok(lines(&then, &of(rows)))
 }
 
+/// Rows of the baseline that this run has no figures for, such as those that `--case` has left out.
+fn absent<'a>(then: &'a Value, now: &'a Value) -> impl Iterator<Item = &'a String> {
+    then.as_object().into_iter().flatten().map(|(name, _)| name).filter(|name| now.get(name).is_none())
+}
+
 fn lines(then: &Value, now: &Value) -> Vec<String> {
     let mut lines = vec!["ratios to Postfix in this run (baseline in parentheses):".to_owned()];
     let mut worse = Vec::new();
@@ -50,7 +55,10 @@ fn lines(then: &Value, now: &Value) -> Vec<String> {
         }
         lines.push(line);
     }
-    if worse.is_empty() {
+    lines.extend(absent(then, now).map(|name| format!("   {name}: not compared, as a figure is missing")));
+    if lines.len() == 1 {
+        lines.push("there is nothing to compare".to_owned());
+    } else if worse.is_empty() {
         lines.push("nothing is worse than the baseline".to_owned());
     } else {
         lines.push("WORSE than the baseline:".to_owned());
@@ -65,8 +73,22 @@ fn hundredths(value: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::lines;
+    use super::{compare, lines, write};
+    use crate::case::Case;
+    use crate::run::Measured;
+    use crate::table::{Cell, Row};
     use serde_json::json;
+
+    /// A row in which Postfix does 100 messages a second with a millisecond of processor time each.
+    fn row(rate: f64, cpu: f64) -> Vec<Row> {
+        let cell = |name, rate, cpu| Cell {
+            name,
+            runs: vec![Measured { rate, cpu, ..Measured::default() }],
+            calls: None,
+        };
+        let cells = vec![cell("Quail", rate, cpu), cell("Postfix", 100.0, 1.0)];
+        vec![Row { case: Case::main_maildir(), cells }]
+    }
 
     #[test]
     fn what_has_fallen_is_told_and_noise_is_not() {
@@ -75,5 +97,24 @@ mod tests {
         let lines = lines(&then, &now);
         assert_eq!(lines.last().unwrap(), "   a: messages a CPU second 3.00, was 4.00");
         assert_eq!(lines.iter().filter(|l| l.contains("was")).count(), 1);
+    }
+
+    #[test]
+    fn a_run_that_is_slower_than_the_baseline_is_reported() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = scratch.path().join("baseline.json");
+        write(&file, &row(300.0, 0.5)).unwrap();
+        let of = |rate, cpu| compare(&file, &row(rate, cpu)).unwrap();
+        assert_eq!(of(290.0, 0.52).last().unwrap(), "nothing is worse than the baseline");
+        let name = Case::main_maildir().name();
+        assert_eq!(of(200.0, 0.5).last().unwrap(), &format!("   {name}: rate 2.00, was 3.00"));
+        assert_eq!(
+            of(300.0, 0.9).last().unwrap(),
+            &format!("   {name}: messages a CPU second 1.11, was 2.00")
+        );
+        let nothing = of(0.0, 0.5);
+        assert_eq!(nothing.last().unwrap(), &format!("   {name}: rate 0.00, was 3.00"));
+        let none = compare(&file, &[]).unwrap();
+        assert!(none.iter().any(|l| l.contains(&format!("{name}: not compared"))), "{none:?}");
     }
 }

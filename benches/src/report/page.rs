@@ -1,28 +1,34 @@
 //! docs/performance.md: what was measured, and what others have written about it.
 
+use super::budget;
 use super::plot::{self, Bars};
 use crate::case::Work;
 use crate::measure::calls;
-use crate::measure::limits::CYCLE;
+use crate::measure::memory::mib;
 use crate::results::Results;
 use crate::table::{Cell, Row};
 use std::fmt::Write;
 
-/// The whole page; `notes` is the part that people write.
+/// The line of the notes that stands for everything that is measured.
+const TABLES: &str = "<!-- the measured tables stand here -->\n";
+
+/// The whole page; `notes` is the part that people write, in two pieces around a line of its own.
 pub fn write(results: &Results, notes: &str) -> String {
+    let (before, after) = notes.split_once(TABLES).unwrap_or(("", notes));
     let mut page = String::from(
-        "# Performance\n\nThis page is written by `cargo xtask bench`; its last part comes from `benches/what-paid.md`. \
-         A figure is worth something only beside the others of the same run: read the ratios.\n\n",
+        "# Performance\n\nThis page is written by `cargo xtask bench`; its words about what limits and what paid come from \
+         `benches/what-paid.md`. A figure is worth something only beside the others of the same run: read the ratios.\n\n",
     );
     machine(results, &mut page);
-    budget(results, &mut page);
+    page += &budget::write(results);
+    page += before;
     plots(results, &mut page);
     rows(results, &mut page);
     memory(results, &mut page);
     backlog(results, &mut page);
     work_for_a_message(results, &mut page);
     limits(results, &mut page);
-    page += notes;
+    page += after;
     page
 }
 
@@ -47,62 +53,14 @@ fn machine(results: &Results, page: &mut String) {
         results.ceiling.iter().map(|(n, rate)| format!("{rate:.0} with {n}")).collect();
     let _ = writeln!(
         page,
-        "- The load generator straight into the sink, messages a second and sessions: {}\n- The users of Postfix and Exim \
-         share one Maildir, ours have one each. Postfix and Exim do not sync directories; we do. Exim's limits for sessions \
-         and for messages a connection are lifted, or it would only queue; ours for sessions from one address.\n",
+        "- The load generator straight into the sink, messages a second and sessions: {}\n- The users of Postfix, Exim \
+         and OpenSMTPD share one Maildir, ours and the original's have one each. Postfix, Exim and OpenSMTPD do not sync \
+         directories; we do.\n- Limits that are lifted, as the load comes from one address and stays connected: ours for \
+         sessions from one address; Exim's for sessions (20, `smtp_accept_max`) and for messages of a session that it \
+         delivers at once (10, `smtp_accept_queue_per_connection`); OpenSMTPD's for messages of a session (100, `smtp limit \
+         max-mails`); those of the original's tcpserver for sessions (40). Everything else is as packaged.\n",
         ceiling.join(", ")
     );
-}
-
-/// The rows of the budget in the design.
-fn budget(results: &Results, page: &mut String) {
-    *page += "## The budget\n\n| work | budget | reached |\n|---|---|---|\n";
-    for (work, words) in [(Work::Maildir, "SMTP to Maildir"), (Work::Relay, "SMTP relayed")] {
-        let Some(row) =
-            results.rows.iter().find(|r| r.case.is_main() && r.case.work == work && r.case.sessions == 10)
-        else {
-            continue;
-        };
-        let rate = row.ratio_to("Postfix", |m| m.rate).map_or("–".to_owned(), |r| format!("{r:.2} times"));
-        let cpu = row.ratio_to("Postfix", |m| m.cpu).map_or("–".to_owned(), |r| format!("{r:.2} of it"));
-        let _ =
-            writeln!(page, "| {words}, 1 KiB, 10 sessions | 5 times Postfix's messages a second | {rate} |");
-        let _ = writeln!(page, "| | at most 0.2 of Postfix's CPU a message | {cpu} |");
-        let ours = row.cells.iter().find(|c| c.name == "Quail");
-        if let Some((counted, messages)) = ours.and_then(|c| c.calls.as_ref()) {
-            let started = calls::per_message(counted.processes, *messages);
-            let _ = writeln!(page, "| | 0 processes started a message | {started:.3} |");
-        }
-        let limit = results.limits.iter().find(|l| l.what == CYCLE);
-        if let (Some(limit), Some(ours), Work::Maildir) = (limit, ours, work) {
-            let share = ours.median(|m| m.rate) / limit.rate.max(1e-9) * 100.0;
-            let _ = writeln!(page, "| durable cycles | at least 60 % of a bare loop's | {share:.0} % |");
-            let _ = writeln!(
-                page,
-                "| | (the bare loop itself: {:.0} a second, {:.2} CPU seconds for 1,000) | |",
-                limit.rate, limit.cpu
-            );
-        }
-    }
-    let idle = |name: &str| results.servers.iter().find(|s| s.name == name).map(|s| mib(s.idle.bytes));
-    if let (Some(ours), Some(theirs)) = (idle("Quail"), idle("Postfix")) {
-        let _ = writeln!(
-            page,
-            "| idle memory (PSS) | less than Postfix's | {ours:.1} MiB; Postfix {theirs:.1} MiB |"
-        );
-    }
-    for b in &results.backlogs {
-        let _ = writeln!(
-            page,
-            "| {} deferred messages | 90 % of the empty-queue rate; first delivery under 2 s; under 100 bytes each | \
-             {:.0} %; {:.2} s; {:.0} bytes |",
-            b.waiting,
-            b.with / b.without.max(1e-9) * 100.0,
-            b.first_delivery,
-            b.bytes_a_message
-        );
-    }
-    page.push('\n');
 }
 
 fn plots(results: &Results, page: &mut String) {
@@ -116,7 +74,7 @@ fn plots(results: &Results, page: &mut String) {
             });
             rows.map(|row| Bars {
                 label: format!("{} sessions", row.case.sessions),
-                bars: row.cells.iter().map(|c| (c.name.to_owned(), c.median(figure))).collect(),
+                bars: row.cells.iter().map(|c| (c.name.to_owned(), shown(c, figure))).collect(),
             })
             .collect()
         };
@@ -131,11 +89,19 @@ fn plots(results: &Results, page: &mut String) {
     }
 }
 
+/// What was not measured is not a number: a dash in a plot.
+fn shown(cell: &Cell, figure: fn(&crate::run::Measured) -> f64) -> f64 {
+    if cell.why_not_measured().is_some() { f64::NAN } else { cell.median(figure) }
+}
+
 fn rows(results: &Results, page: &mut String) {
     *page += "## All rows\n\nLatencies are half / 99 of 100. A negative way means: there before the reply was read. \
-              CPU is for 1,000 messages, of all processes of the server.\n\n\
+              CPU is for 1,000 messages, of all processes of the server. Disk flushes and commits of the journal are for a \
+              message, of the whole machine. Memory is the proportional set size of all processes under load. A server that \
+              took longer than 25 s for a round was not asked again.\n\n\
               | row | server | messages/s | slowest–fastest | ours to the fastest other | CPU s | end of data to reply, ms | reply to arrival, ms | \
-              disk flushes | trouble |\n|---|---|---|---|---|---|---|---|---|---|\n";
+              disk flushes | journal commits | PSS under load, MiB | trouble |\n\
+              |---|---|---|---|---|---|---|---|---|---|---|---|\n";
     for row in &results.rows {
         for cell in &row.cells {
             line(row, cell, page);
@@ -145,9 +111,15 @@ fn rows(results: &Results, page: &mut String) {
 }
 
 fn line(row: &Row, cell: &Cell, page: &mut String) {
+    if let Some(why) = cell.why_not_measured() {
+        let why = why.replace('|', "/");
+        let name = row.case.name();
+        let _ = writeln!(page, "| {name} | {} | – | | | | | | | | | not measured: {why} |", cell.name);
+        return;
+    }
     let (slowest, fastest) = cell.spread();
     let ratio = row.ratio_to_fastest().filter(|_| cell.name == "Quail");
-    let flushes = cell.runs.iter().all(|m| m.flushes.is_some());
+    let per_message = |known: Option<f64>| known.map_or("–".to_owned(), |n| format!("{n:.2}"));
     let trouble: Vec<String> = [
         (cell.runs.iter().map(|m| m.refused).sum::<usize>(), "refused"),
         (cell.runs.iter().map(|m| m.missing).sum::<usize>(), "not in time"),
@@ -159,7 +131,7 @@ fn line(row: &Row, cell: &Cell, page: &mut String) {
     .collect();
     let _ = writeln!(
         page,
-        "| {} | {} | {:.0} | {slowest:.0}–{fastest:.0} | {} | {:.2} | {:.1} / {:.1} | {:.1} / {:.1} | {} | {} |",
+        "| {} | {} | {:.0} | {slowest:.0}–{fastest:.0} | {} | {:.2} | {:.1} / {:.1} | {:.1} / {:.1} | {} | {} | {:.1} | {} |",
         row.case.name(),
         cell.name,
         cell.median(|m| m.rate),
@@ -169,24 +141,26 @@ fn line(row: &Row, cell: &Cell, page: &mut String) {
         cell.median(|m| m.reply_ms.1),
         cell.median(|m| m.arrival_ms.0),
         cell.median(|m| m.arrival_ms.1),
-        if flushes { format!("{:.2}", cell.median(|m| m.flushes.unwrap_or(0.0))) } else { "–".to_owned() },
+        per_message(cell.median_if_known(|m| m.flushes)),
+        per_message(cell.median_if_known(|m| m.commits)),
+        cell.memory().mib(),
         trouble.join(", "),
     );
 }
 
 fn memory(results: &Results, page: &mut String) {
     *page += "## Memory\n\nProportional set size of all processes of a server.\n\n\
-              | server | idle | processes | after a run with 50 sessions | processes |\n|---|---|---|---|---|\n";
+              | server | idle | processes | under load, SMTP to Maildir with 50 sessions | processes |\n|---|---|---|---|---|\n";
     for server in &results.servers {
         let row = results.rows.iter().find(|r| r.case.is_main() && r.case.sessions == 50);
-        let loaded = row.and_then(|r| r.cells.iter().find(|c| c.name == server.name)).map(|c| &c.memory);
+        let loaded = row.and_then(|r| r.cells.iter().find(|c| c.name == server.name)).map(Cell::memory);
         let _ = writeln!(
             page,
             "| {} | {:.1} MiB | {} | {} |",
             server.name,
-            mib(server.idle.bytes),
+            server.idle.mib(),
             server.idle.processes,
-            loaded.map_or("– | –".to_owned(), |m| format!("{:.1} MiB | {}", mib(m.bytes), m.processes)),
+            loaded.map_or("– | –".to_owned(), |m| format!("{:.1} MiB | {}", m.mib(), m.processes)),
         );
     }
     if let Some(ours) = results.servers.iter().find(|s| s.name == "Quail") {
@@ -208,6 +182,9 @@ fn backlog(results: &Results, page: &mut String) {
         }
         page.push('\n');
     }
+    for why in &results.backlogs_left_out {
+        let _ = writeln!(page, "Left out: {why}.\n");
+    }
     if !results.beside.is_empty() {
         *page += "| relayed to a healthy destination | alone, messages/s | beside 300 messages for a dead and 300 for a slow one \
                   |\n|---|---|---|\n";
@@ -225,8 +202,8 @@ fn work_for_a_message(results: &Results, page: &mut String) {
         *page += "## Work for a message\n\nNot measured: strace is not there.\n\n";
         return;
     }
-    *page += "## Work for a message\n\nCounted by strace in a run of its own.\n\n| row | server | system calls | syncs | processes \
-              started | most |\n|---|---|---|---|---|---|\n";
+    *page += "## Work for a message\n\nCounted by strace in a run of its own.\n\n| row | server | system calls | fsync and fdatasync | \
+              `sync_file_range` and other syncs | processes started | most |\n|---|---|---|---|---|---|---|\n";
     for (row, cell, (calls, messages)) in counted {
         let per = |count| calls::per_message(count, *messages);
         let most = calls
@@ -235,11 +212,12 @@ fn work_for_a_message(results: &Results, page: &mut String) {
             .map(|(program, call, n)| format!("{program} {call} {n:.1}"));
         let _ = writeln!(
             page,
-            "| {} | {} | {:.0} | {:.2} | {:.3} | {} |",
+            "| {} | {} | {:.0} | {:.2} | {:.2} | {:.3} | {} |",
             row.case.name(),
             cell.name,
             per(calls.total),
             per(calls.syncs),
+            per(calls.other_syncs),
             per(calls.processes),
             most.collect::<Vec<_>>().join(", "),
         );
@@ -253,8 +231,4 @@ fn limits(results: &Results, page: &mut String) {
         let _ = writeln!(page, "| {} | {:.0} | {:.2} |", limit.what, limit.rate, limit.cpu);
     }
     page.push('\n');
-}
-
-fn mib(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX)) / 1024.0
 }

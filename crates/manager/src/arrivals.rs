@@ -7,7 +7,7 @@ use address::route::Routing;
 use queue::preprocessed::Preprocessed;
 use queue::todo::{TodoEntry, TodoError};
 use queue::{Queue, QueueId};
-use schedule::{Channel, Event, Todo};
+use schedule::{Channel, Event, Recipient, Todo};
 use telemetry::Line;
 
 use crate::pool::Pool;
@@ -18,10 +18,21 @@ use crate::work::{Done, Kind, Results, Synced, seconds, warning};
 pub(crate) enum Reading {
     /// Here it is.
     Done(Done),
-    /// With several recipients S5 is written first: the threads that sync have it.
+    /// With many recipients S5 is written first: the threads that sync have it.
     Passed,
     /// Not without waiting for the disk.
     WouldWait,
+}
+
+/// Recipients up to so many are attempted from `todo`; with more, S5 is written first.
+const FEW_MAX: usize = 100;
+
+/// An envelope to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct New {
+    pub(crate) id: QueueId,
+    /// Whether a crash may have left files of S5 beside it.
+    pub(crate) stale: bool,
 }
 
 /// Reads an envelope, which may take its time.
@@ -29,35 +40,36 @@ pub(crate) fn read_todo(
     queue: &Queue,
     results: &Results,
     synced: &Pool<Synced>,
-    id: QueueId,
+    new: New,
     routing: &Routing,
 ) {
-    match read(queue, synced, id, routing) {
-        Reading::Done(done) => results.push(done),
+    match read(queue, synced, new, routing) {
+        Reading::Done(done) => {
+            if matches!(done.event, Event::Todo(_, Todo::Trouble)) {
+                results.doubt();
+            }
+            results.push(done);
+        }
         Reading::Passed => {}
         // No disk that waits says so; were it to, there is a later.
-        Reading::WouldWait => results.send(Vec::new(), Event::Todo(id, Todo::Trouble)),
+        Reading::WouldWait => results.send(Vec::new(), Event::Todo(new.id, Todo::Trouble)),
     }
 }
 
 /// Reads an envelope that has just been written and is still in memory, as it is for almost all new mail: then the
 /// loop does it by itself, since to wake a thread and be woken by it takes longer. `queue` does nothing that waits.
-pub(crate) fn read_at_once(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) -> Reading {
-    // Nothing is removed on this disk; it only says whether there is anything to remove.
-    if remove_stale(queue, id).is_err() {
-        return Reading::WouldWait;
-    }
-    let reading = read(queue, synced, id, routing);
+pub(crate) fn read_at_once(queue: &Queue, synced: &Pool<Synced>, new: New, routing: &Routing) -> Reading {
+    let reading = read(queue, synced, new, routing);
     match &reading {
-        Reading::Done(Done { event: Event::Todo(_, Todo::Single { .. }), .. }) | Reading::Passed => reading,
+        Reading::Done(Done { event: Event::Todo(_, Todo::Few { .. }), .. }) | Reading::Passed => reading,
         // Anything out of the ordinary is looked at again, with patience.
         Reading::Done(_) | Reading::WouldWait => Reading::WouldWait,
     }
 }
 
-/// With one recipient the answer is there at once; with several, S5 is written first.
-fn read(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) -> Reading {
-    let layout = queue.layout();
+/// With a few recipients the answer is there at once; with many, S5 is written first.
+fn read(queue: &Queue, synced: &Pool<Synced>, new: New, routing: &Routing) -> Reading {
+    let (layout, id) = (queue.layout(), new.id);
     let answer = |log, todo| Reading::Done(Done { log, event: Event::Todo(id, todo), kind: Kind::Plain });
     let entry = match queue.read_todo(id) {
         Ok(entry) => entry,
@@ -75,7 +87,7 @@ fn read(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) ->
     };
     let log = announce(&entry);
     let kind = if looks_like_our_bounce(&entry) { Kind::BounceArrived } else { Kind::Plain };
-    if entry.recipient_count() != 1 {
+    if !(1..=FEW_MAX).contains(&entry.recipient_count()) {
         let mut message = Preprocessed::new(id, entry.sender(), entry.birth);
         for recipient in entry.recipients() {
             let (channel, address) = routing.route(recipient);
@@ -85,21 +97,25 @@ fn read(queue: &Queue, synced: &Pool<Synced>, id: QueueId, routing: &Routing) ->
         return Reading::Passed;
     }
     // A crash may have left files of a try that did not get to S5; beside a todo file they mean nothing.
-    match remove_stale(queue, id) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Reading::WouldWait,
-        Err(_) => {
+    match new.stale.then(|| remove_stale(queue, id)) {
+        None | Some(Ok(())) => {}
+        Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Reading::WouldWait,
+        Some(Err(_)) => {
             let trouble = warning("unable to unlink ", &layout.info(id), "; will try again later");
             return answer([log, trouble].concat(), Todo::Trouble);
         }
     }
-    let (channel, recipient) = routing.route(entry.recipients().next().unwrap_or_default());
-    let todo = Todo::Single {
-        channel,
-        sender: Arc::from(entry.sender()),
-        recipient: recipient.into(),
-        birth: seconds(entry.birth),
-    };
+    let (mut recipients, mut lengths) = (<[Vec<Recipient>; 2]>::default(), [0u64; 2]);
+    for recipient in entry.recipients() {
+        let (channel, address) = routing.route(recipient);
+        let at = usize::from(channel == Channel::Remote);
+        if let (Some(recipients), Some(length)) = (recipients.get_mut(at), lengths.get_mut(at)) {
+            let record = Preprocessed::record_bytes(&address);
+            recipients.push(Recipient { offset: *length, address: address.into() });
+            *length = length.saturating_add(record);
+        }
+    }
+    let todo = Todo::Few { sender: Arc::from(entry.sender()), recipients, birth: seconds(entry.birth) };
     Reading::Done(Done { log, event: Event::Todo(id, todo), kind })
 }
 
@@ -135,7 +151,9 @@ pub(crate) fn write(queue: &Queue, results: &Results, batch: Vec<Arriving>) {
             Ok(()) => Vec::new(),
             Err(_) => {
                 // Half of S5 is nothing. What stays, the next try removes.
-                let _ = remove_stale(queue, id);
+                if remove_stale(queue, id).is_err() {
+                    results.doubt();
+                }
                 warning("trouble writing to ", &queue.layout().info(id), "")
             }
         };

@@ -46,9 +46,15 @@ impl<J: Send + 'static> Pool<J> {
 
     /// Leaves a job to the threads.
     pub(crate) fn push(&self, job: J) {
+        self.push_all(std::iter::once(job));
+    }
+
+    /// Leaves jobs to as few threads as take them at once.
+    pub(crate) fn push_all(&self, jobs: impl IntoIterator<Item = J>) {
         let mut state = self.shared.lock();
-        state.jobs.push_back(job);
-        if state.jobs.len() > state.idle && state.threads < self.shared.threads_max {
+        state.jobs.extend(jobs);
+        let wanted = state.jobs.len().div_ceil(self.shared.batch_max);
+        if wanted > state.idle && state.threads < self.shared.threads_max {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name(self.shared.name.into()).stack_size(STACK_BYTES);
             // Without a new thread an old one does it; without any, the next push tries again.
@@ -56,8 +62,9 @@ impl<J: Send + 'static> Pool<J> {
                 state.threads = state.threads.saturating_add(1);
             }
         }
+        let woken = wanted.min(state.idle);
         drop(state);
-        self.shared.more.notify_one();
+        (0..woken).for_each(|_| self.shared.more.notify_one());
     }
 }
 

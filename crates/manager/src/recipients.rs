@@ -78,14 +78,16 @@ fn recipients(
     }
 }
 
-/// Marks a recipient as finished. What cannot be marked is delivered twice, no more.
-pub(crate) fn mark(queue: &Queue, results: &Results, id: QueueId, channel: Channel, offset: u64) {
-    let log = marked(queue, id, channel, offset);
-    results.send(log, Event::Recorded(id, channel, Ok(())));
+/// Marks recipients as finished. What cannot be marked is delivered twice, no more.
+pub(crate) fn mark(queue: &Queue, results: &Results, id: QueueId, channel: Channel, offsets: &[u64]) {
+    let mut log = marked(queue, id, channel, offsets);
+    for _ in offsets {
+        results.send(std::mem::take(&mut log), Event::Recorded(id, channel, Ok(())));
+    }
 }
 
-fn marked(queue: &Queue, id: QueueId, channel: Channel, offset: u64) -> Vec<u8> {
-    match queue.mark_done(id, channel, offset) {
+fn marked(queue: &Queue, id: QueueId, channel: Channel, offsets: &[u64]) -> Vec<u8> {
+    match offsets.iter().try_for_each(|&offset| queue.mark_done(id, channel, offset)) {
         Ok(()) => Vec::new(),
         Err(_) => {
             let file = queue.layout().channel(channel, id);
@@ -104,7 +106,7 @@ pub(crate) fn record_failures(queue: &Queue, results: &Results, id: QueueId, fai
     let written = queue.append_bounce(id, &paragraphs).is_ok();
     for NewFailure { channel, offset, failure, .. } in failures {
         if written {
-            results.send(marked(queue, id, channel, offset), Event::Recorded(id, channel, Ok(())));
+            results.send(marked(queue, id, channel, &[offset]), Event::Recorded(id, channel, Ok(())));
         } else {
             let unrecorded = Unrecorded { offset, failure: Some(failure) };
             let log = telemetry::line::BOUNCE_APPEND.to_bytes();

@@ -117,7 +117,7 @@ fn prepare(
     let mut concurrency = [0; 2];
     for ((spawner, wanted), slots) in spawners.iter_mut().zip(settings.concurrency).zip(&mut concurrency) {
         let most = spawner.greeting().ok_or(Opening::NoSpawner)?;
-        *slots = u8::try_from(wanted).unwrap_or(u8::MAX).min(most);
+        *slots = u16::try_from(wanted).unwrap_or(u16::MAX).min(u16::from(most));
     }
     let config = Config { concurrency, lifetime: settings.lifetime };
     let cleaner = Cleaner::new(clean.0, clean.1).map_err(|_| Opening::Queue)?;

@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits for a peer or a disk; the only wait is `poll`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use queue::{Layout, QueueId};
 use schedule::{Action, Channel, Event, Note, Now, Schedule};
 use telemetry::{Line, Verdict, line};
 
-use crate::arrivals::{Reading, read_at_once};
+use crate::arrivals::{New, Reading, read_at_once};
 use crate::cleaner::Cleaner;
 use crate::log::Log;
 use crate::parking::Parking;
@@ -48,6 +48,14 @@ pub(crate) struct Manager {
     read: VecDeque<Done>,
     /// How many more may be read in it.
     reads_left: usize,
+    /// Work for the threads that this turn has found.
+    jobs: Vec<Quick>,
+    /// Of it, the marks, by file.
+    marks: BTreeMap<(QueueId, bool), Vec<u64>>,
+    /// Envelopes that were there before us, once they have been seen: a crash may have left more beside them.
+    old: HashSet<QueueId>,
+    /// All of those have been seen.
+    knows_old: bool,
     left: bool,
 }
 
@@ -72,6 +80,10 @@ impl Manager {
             parking: Parking::default(),
             read: VecDeque::new(),
             reads_left: 0,
+            jobs: Vec::new(),
+            marks: BTreeMap::new(),
+            old: HashSet::new(),
+            knows_old: false,
             left: false,
         };
         (manager, actions)
@@ -182,7 +194,7 @@ impl Manager {
         let mut reports = Vec::new();
         let lives = self.spawner(channel).read(|report| reports.push(report));
         for report in reports {
-            let (slot, outcome, text) = (report.slot, report.outcome, report.text);
+            let (slot, outcome, text) = (u16::from(report.slot), report.outcome, report.text);
             self.handle(Event::Report { channel, slot, outcome, text });
         }
         if !lives {
@@ -240,6 +252,12 @@ impl Manager {
     }
 
     fn accept(&mut self, done: Done) {
+        if let Event::TodoFound { ids, end } = &done.event
+            && !self.knows_old
+        {
+            self.old.extend(ids);
+            self.knows_old = *end;
+        }
         self.log.lines(&done.log);
         self.handle(done.event);
     }
@@ -253,18 +271,21 @@ impl Manager {
                 Action::Sweep { restart } => {
                     self.work.walks.push(Walk::Messages { restart, now: now(self.began).wall });
                 }
-                Action::Examine(id) => self.work.quick.push(Quick::Examine(id)),
+                Action::Examine(id) => self.jobs.push(Quick::Examine(id)),
                 Action::ReadTodo(id) => self.read_todo(id),
-                Action::Settle { id, channel, sender, recipient, birth } => {
+                Action::Settle { id, sender, recipients, birth } => {
                     let birth = i64::try_from(birth).unwrap_or(i64::MAX);
                     let mut message = Preprocessed::new(id, &sender, birth);
-                    message.add(channel, &recipient);
+                    for (channel, recipients) in Channel::BOTH.into_iter().zip(recipients) {
+                        recipients.iter().for_each(|recipient| message.add(channel, recipient));
+                    }
                     self.work.synced.push(Synced::Settle(message));
                 }
                 Action::Open { id, channel, offset } => {
-                    self.work.quick.push(Quick::Open { id, channel, offset });
+                    self.jobs.push(Quick::Open { id, channel, offset });
                 }
                 Action::Deliver { channel, slot, id, sender, recipient } => {
+                    let Ok(slot) = u8::try_from(slot) else { continue };
                     let command = Command {
                         slot,
                         message: self.layout.name(id).into_bytes(),
@@ -274,21 +295,21 @@ impl Manager {
                     self.spawner(channel).send(&command);
                 }
                 Action::Record { id, channel, offset, failure: None } => {
-                    self.work.quick.push(Quick::Mark { id, channel, offset });
+                    self.marks.entry((id, channel == Channel::Remote)).or_default().push(offset);
                 }
                 Action::Record { id, channel, offset, failure: Some(failure) } => {
                     let routing = Arc::clone(&self.settings.routing);
                     self.work.synced.push(Synced::Record { id, channel, offset, failure, routing });
                 }
-                Action::CloseChannel(id, channel) => self.work.quick.push(Quick::CloseChannel(id, channel)),
-                Action::Bury(id) => self.work.quick.push(Quick::Bury(id)),
+                Action::CloseChannel(id, channel) => self.jobs.push(Quick::CloseChannel(id, channel)),
+                Action::Bury(id) => self.jobs.push(Quick::Bury(id)),
                 Action::Bounce(id) => {
                     let sequence = self.parking.begin();
                     let (settings, now) = (Arc::clone(&self.settings), now(self.began).wall);
                     self.work.bounces.push(Bounce { id, settings, sequence, now });
                 }
                 Action::Clean(request) => self.cleaner.ask(request),
-                Action::SetAside(id) => self.work.quick.push(Quick::SetAside(id)),
+                Action::SetAside(id) => self.jobs.push(Quick::SetAside(id)),
                 Action::SaveTimes(times) => self.work.walks.push(Walk::SaveTimes(times)),
                 Action::Exit => self.left = true,
             }
@@ -297,15 +318,17 @@ impl Manager {
 
     fn read_todo(&mut self, id: QueueId) {
         let routing = &self.settings.routing;
+        let is_old = self.old.remove(&id);
+        let new = New { id, stale: is_old || !self.knows_old || self.work.results.is_doubtful() };
         if let Some(left) = self.reads_left.checked_sub(1) {
             self.reads_left = left;
-            match read_at_once(&self.work.at_once, &self.work.synced, id, routing) {
+            match read_at_once(&self.work.at_once, &self.work.synced, new, routing) {
                 Reading::Done(done) => return self.read.push_back(done),
                 Reading::Passed => return,
                 Reading::WouldWait => {}
             }
         }
-        self.work.quick.push(Quick::ReadTodo(id, Arc::clone(routing)));
+        self.jobs.push(Quick::ReadTodo(new, Arc::clone(routing)));
     }
 
     fn note(&mut self, note: &Note) {
@@ -336,8 +359,16 @@ impl Manager {
         self.log.line(line);
     }
 
-    /// Writes what the turn has produced: commands, requests, log.
+    /// Hands on what the turn has produced: commands, requests, jobs, log.
     fn flush(&mut self) {
+        let marks = std::mem::take(&mut self.marks).into_iter().map(|((id, is_remote), offsets)| {
+            let channel = if is_remote { Channel::Remote } else { Channel::Local };
+            Quick::Mark { id, channel, offsets }
+        });
+        self.jobs.extend(marks);
+        if !self.jobs.is_empty() {
+            self.work.quick.push_all(self.jobs.drain(..));
+        }
         for channel in Channel::BOTH {
             let spawner = self.spawner(channel);
             if spawner.alive && spawner.commands.flush().is_err() {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use address::route::Routing;
@@ -17,6 +18,7 @@ use queue::{Layout, Queue, QueueId};
 use schedule::{Channel, Event, Failure, Seconds};
 use telemetry::Line;
 
+use crate::arrivals::New;
 use crate::pool::Pool;
 use crate::scans::Walks;
 use crate::settings::Settings;
@@ -36,9 +38,18 @@ const QUICK_BATCH: usize = 16;
 /// Work that reads, or writes without syncing.
 #[derive(Debug)]
 pub(crate) enum Quick {
-    ReadTodo(QueueId, Arc<Routing>),
-    Open { id: QueueId, channel: Channel, offset: u64 },
-    Mark { id: QueueId, channel: Channel, offset: u64 },
+    ReadTodo(New, Arc<Routing>),
+    Open {
+        id: QueueId,
+        channel: Channel,
+        offset: u64,
+    },
+    /// Several recipients of one file.
+    Mark {
+        id: QueueId,
+        channel: Channel,
+        offsets: Vec<u64>,
+    },
     CloseChannel(QueueId, Channel),
     Bury(QueueId),
     Examine(QueueId),
@@ -48,9 +59,9 @@ pub(crate) enum Quick {
 /// Work that must be on stable storage.
 #[derive(Debug)]
 pub(crate) enum Synced {
-    /// A message with several recipients or none, just read; its log lines.
+    /// A message with many recipients or none, just read; its log lines.
     Preprocess { message: Preprocessed, log: Vec<u8>, kind: Kind },
-    /// A message with one recipient that has been attempted.
+    /// A message that has been attempted.
     Settle(Preprocessed),
     /// A failure, to be written before the mark.
     Record { id: QueueId, channel: Channel, offset: u64, failure: Failure, routing: Arc<Routing> },
@@ -100,6 +111,8 @@ pub(crate) struct Done {
 pub(crate) struct Results {
     done: Mutex<Vec<Done>>,
     wake: EventFd,
+    /// Something that had to be removed could not be.
+    doubtful: AtomicBool,
 }
 
 impl Results {
@@ -119,6 +132,15 @@ impl Results {
         if was_empty {
             let _ = self.wake.write(1);
         }
+    }
+
+    /// From now on files of S5 may stand beside any envelope.
+    pub(crate) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.doubtful.load(Ordering::Relaxed)
     }
 
     /// Readable when there are results.
@@ -150,7 +172,7 @@ impl Work {
     pub(crate) fn new(home: PathBuf, queue: Queue) -> io::Result<Self> {
         let (layout, at_once, queue) = (queue.layout(), queue.at_once(), Arc::new(queue));
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
-        let results = Arc::new(Results { done: Mutex::default(), wake });
+        let results = Arc::new(Results { done: Mutex::default(), wake, doubtful: AtomicBool::new(false) });
 
         let (on, to) = (Arc::clone(&queue), Arc::clone(&results));
         let synced = Arc::new(Pool::new("sync", SYNC_THREADS, SYNC_BATCH, move |jobs| sync(&on, &to, jobs)));
@@ -176,9 +198,9 @@ impl Work {
 
 fn quick(queue: &Queue, results: &Results, synced: &Pool<Synced>, job: Quick) {
     match job {
-        Quick::ReadTodo(id, routing) => arrivals::read_todo(queue, results, synced, id, &routing),
+        Quick::ReadTodo(new, routing) => arrivals::read_todo(queue, results, synced, new, &routing),
         Quick::Open { id, channel, offset } => recipients::open(queue, results, id, channel, offset),
-        Quick::Mark { id, channel, offset } => recipients::mark(queue, results, id, channel, offset),
+        Quick::Mark { id, channel, offsets } => recipients::mark(queue, results, id, channel, &offsets),
         Quick::CloseChannel(id, channel) => recipients::close(queue, results, id, channel),
         Quick::Bury(id) => endings::bury(queue, results, id),
         Quick::SetAside(id) => {

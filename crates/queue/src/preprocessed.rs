@@ -32,6 +32,11 @@ impl Preprocessed {
         self.records_mut(channel).extend_from_slice(&envelope::recipient(recipient));
     }
 
+    /// How long the record of a rewritten recipient is.
+    pub fn record_bytes(recipient: &[u8]) -> u64 {
+        (recipient.len() as u64).saturating_add(2)
+    }
+
     /// True when the channel has a recipient and so will have a file.
     pub fn has(&self, channel: Channel) -> bool {
         !self.records(channel).is_empty()

@@ -7,7 +7,7 @@ use contracts::QueueId;
 use contracts::clean::CleanRequest;
 use contracts::spawn::Outcome;
 
-use crate::{Channel, Seconds};
+use crate::{Channel, Seconds, Slot};
 
 /// Something to do.
 #[derive(Clone, Debug)]
@@ -28,18 +28,16 @@ pub enum Action {
     },
     /// Look once more at the files of one message that could not be examined.
     Examine(QueueId),
-    /// Read `todo/ID`; with several recipients also write info and channel files and sync them.
+    /// Read `todo/ID`; with many recipients also write info and channel files and sync them.
     ReadTodo(QueueId),
-    /// Write and sync info and channel file of a message that was attempted from S4.
+    /// Write and sync info and channel files of a message that was attempted from S4.
     Settle {
         /// The message.
         id: QueueId,
-        /// Its channel.
-        channel: Channel,
         /// For the info file.
         sender: Arc<[u8]>,
-        /// For the channel file.
-        recipient: Arc<[u8]>,
+        /// For the channel files, in their order there. None for a channel that is finished.
+        recipients: [Vec<Arc<[u8]>>; 2],
         /// Modification time of the info file.
         birth: Seconds,
     },
@@ -57,7 +55,7 @@ pub enum Action {
         /// Which spawner.
         channel: Channel,
         /// Under which number it reports.
-        slot: u8,
+        slot: Slot,
         /// The message.
         id: QueueId,
         /// Envelope sender, VERP not yet expanded.

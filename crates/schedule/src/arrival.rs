@@ -1,5 +1,7 @@
 //! How a message becomes known: hints, scans, reading `todo`, the first scan of `info`.
 
+use std::sync::Arc;
+
 use contracts::QueueId;
 use contracts::clean::CleanRequest;
 
@@ -8,15 +10,18 @@ use crate::message::{Course, Phase};
 use crate::pass::{Class, Pass};
 use crate::schedule::{Stop, Walk};
 use crate::timing::{Errand, SYSTEM_TROUBLE_MILLIS};
-use crate::{Action, Channel, Found, Now, PerChannel, Schedule, Todo, retry};
+use crate::{Action, Channel, Found, Now, PerChannel, Recipient, Schedule, Seconds, Todo, retry};
 
 /// Envelopes that are read at the same time. Many, since their writing shares syncs.
 const READING_MAX: usize = 256;
 /// Names that wait to be read. A scan pauses here and goes on when half of them are read; hints beyond are dropped and
 /// found by a scan: any local user can write hints, and must not fill our memory.
 const HINTS_MAX: usize = 100_000;
-/// First attempts that wait in S4 on one channel; what comes beyond is moved to S5 and waits there cheaply.
-const SINGLES_MAX: usize = 1000;
+/// Messages with one recipient whose first attempt waits in S4 on one channel. What comes beyond is moved to S5, which costs
+/// three files and their syncs, and waits there cheaply.
+const WAITING_IN_S4_MAX: usize = 10_000;
+/// Messages that wait in S4 on one channel when one with several recipients joins them: those need more memory.
+const WAITING_BEFORE_SEVERAL_MAX: usize = 1000;
 
 impl Schedule {
     /// Somebody says that a message is in `todo`.
@@ -100,18 +105,8 @@ impl Schedule {
             return;
         }
         match todo {
-            Todo::Single { channel, sender, recipient, birth } => {
-                let next = retry::next_attempt(birth, now.wall, channel);
-                let pass = Pass::single(sender, recipient, birth, next);
-                self.messages.set_phase(id, Phase::Attempted);
-                self.set_course(id, channel, Course::Open);
-                let lane: &mut Lane = self.lanes.on_mut(channel);
-                lane.passes.insert(id, pass);
-                if lane.concurrency == 0 || lane.ready() >= SINGLES_MAX {
-                    self.settle(id, channel);
-                } else {
-                    lane.enrol(id);
-                }
+            Todo::Few { sender, recipients, birth } => {
+                self.attempt_from_todo(id, &sender, recipients, birth, now)
             }
             Todo::Settled { channels } => {
                 self.messages.set_phase(id, Phase::Arriving);
@@ -131,6 +126,36 @@ impl Schedule {
                 self.messages.set_phase(id, Phase::Hinted);
                 self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::ReadTodo);
             }
+        }
+    }
+
+    /// Opens passes over recipients that are in no channel file yet.
+    fn attempt_from_todo(
+        &mut self,
+        id: QueueId,
+        sender: &Arc<[u8]>,
+        recipients: [Vec<Recipient>; 2],
+        birth: Seconds,
+        now: Now,
+    ) {
+        self.messages.set_phase(id, Phase::Attempted);
+        let several = recipients.iter().map(Vec::len).fold(0, usize::saturating_add) > 1;
+        let most = if several { WAITING_BEFORE_SEVERAL_MAX } else { WAITING_IN_S4_MAX };
+        let mut crowded = false;
+        for (channel, recipients) in Channel::BOTH.into_iter().zip(recipients) {
+            if recipients.is_empty() {
+                continue;
+            }
+            self.set_course(id, channel, Course::Open);
+            let lane: &mut Lane = self.lanes.on_mut(channel);
+            crowded |= lane.concurrency == 0 || lane.ready() >= most;
+            let next = retry::next_attempt(birth, now.wall, channel);
+            lane.passes.insert(id, Pass::of_few(Arc::clone(sender), recipients, birth, next));
+        }
+        if crowded {
+            self.settle(id);
+        } else {
+            self.lanes.iter_mut().for_each(|lane| lane.enrol(id));
         }
     }
 

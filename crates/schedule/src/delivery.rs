@@ -8,9 +8,11 @@ use contracts::spawn::Outcome;
 
 use crate::message::{Course, Phase};
 use crate::pass::{Class, Home, Reading};
+use crate::schedule::Stop;
 use crate::timing::{BOUNCE_FILE_TROUBLE_MILLIS, Errand, SYSTEM_TROUBLE_MILLIS};
 use crate::{
-    Action, Channel, Failure, Note, Now, PerChannel, Piece, Recipient, Schedule, Then, Unrecorded, retry,
+    Action, Channel, Failure, Note, Now, PerChannel, Piece, Recipient, Schedule, Slot, Then, Unrecorded,
+    retry,
 };
 
 /// An unreadable info file is looked at once a day (D27).
@@ -25,8 +27,13 @@ impl Schedule {
             self.log(Note::Starting { number, id, channel, recipient: recipient.clone() });
             self.status();
             self.out.push(Action::Deliver { channel, slot, id, sender, recipient });
-            match self.lanes.on(channel).passes.get(&id).map(|pass| pass.home) {
-                Some(Home::Todo) => self.timing.watch(id, channel, now),
+            match self.lanes.on(channel).passes.get(&id).map(|pass| (pass.home, pass.began)) {
+                Some((Home::Todo, None)) => {
+                    let passes = self.lanes.iter_mut().filter_map(|lane| lane.passes.get_mut(&id));
+                    passes.for_each(|pass| pass.began = Some(now.steady));
+                    self.timing.watch(id, now);
+                }
+                Some((Home::Todo, Some(_))) => {}
                 _ => self.read_on(id, channel),
             }
             number = number.saturating_add(1);
@@ -92,7 +99,7 @@ impl Schedule {
     pub(crate) fn report(
         &mut self,
         channel: Channel,
-        slot: u8,
+        slot: Slot,
         outcome: Outcome,
         mut text: Vec<u8>,
         now: Now,
@@ -116,24 +123,29 @@ impl Schedule {
         let text: Arc<[u8]> = text.into();
         self.log(Note::Ended { number: flight.number, outcome, text: text.clone() });
         self.status();
-        match (home, outcome) {
-            (Home::Todo, Outcome::Delivered) => {
-                self.lanes.on_mut(channel).passes.remove(&id);
-                self.set_course(id, channel, Course::Done);
-                self.remove_from_todo(id);
-            }
-            (Home::Todo | Home::Moving, _) => {
-                if let Some(pass) = self.lanes.on_mut(channel).passes.get_mut(&id) {
-                    pass.held = Some((outcome, flight.recipient, text));
-                }
-                if home == Home::Todo {
-                    self.settle(id, channel);
-                }
-            }
-            (Home::Channel, _) => {
-                self.take_result(id, channel, outcome, flight.recipient, text);
-                self.end_pass(id, channel, now);
-            }
+        if home == Home::Channel {
+            self.take_result(id, channel, outcome, flight.recipient, text);
+            self.end_pass(id, channel, now);
+            return;
+        }
+        let Some(pass) = self.lanes.on_mut(channel).passes.get_mut(&id) else { return };
+        if home == Home::Todo && outcome == Outcome::Delivered && pass.is_delivered() {
+            self.finish_in_todo(id, channel);
+            return;
+        }
+        pass.held.push((outcome, flight.recipient, text));
+        // Nothing more is started after a stop: what has been delivered must not be forgotten.
+        if home == Home::Todo && (outcome != Outcome::Delivered || self.stop != Stop::No) {
+            self.settle(id);
+        }
+    }
+
+    /// All recipients of a channel have been delivered, and nothing of it has ever been in S5.
+    fn finish_in_todo(&mut self, id: QueueId, channel: Channel) {
+        self.lanes.on_mut(channel).passes.remove(&id);
+        self.set_course(id, channel, Course::Done);
+        if self.messages.of(id).is_some_and(|message| message.courses == [Course::Done; 2]) {
+            self.remove_from_todo(id);
         }
     }
 
@@ -208,17 +220,25 @@ impl Schedule {
         }
     }
 
-    /// Moves a message from S4 to S5: its first attempt has not delivered it, or takes its time.
-    pub(crate) fn settle(&mut self, id: QueueId, channel: Channel) {
-        let Some(pass) = self.lanes.on_mut(channel).passes.get_mut(&id) else { return };
-        let held = pass.held.as_ref().map(|(_, recipient, _)| recipient.address.clone());
-        let waiting = pass.ready.front().map(|recipient| recipient.address.clone());
-        pass.home = Home::Moving;
-        let (sender, birth) = (pass.sender.clone(), pass.birth);
-        let Some(recipient) = held.or(waiting).or_else(|| self.lanes.on(channel).in_flight(id)) else {
-            return;
-        };
-        self.ask(Action::Settle { id, channel, sender, recipient, birth });
+    /// Moves a message from S4 to S5: its first attempts have not delivered it, or take their time.
+    pub(crate) fn settle(&mut self, id: QueueId) {
+        let (mut recipients, mut of) = (<[Vec<Arc<[u8]>>; 2]>::default(), None);
+        for (lane, recipients) in self.lanes.iter_mut().zip(&mut recipients) {
+            let Some(pass) = lane.passes.get_mut(&id).filter(|pass| pass.home != Home::Channel) else {
+                continue;
+            };
+            pass.home = Home::Moving;
+            of = Some((Arc::clone(&pass.sender), pass.birth));
+            // Each of its recipients waits, flies or has a result; their offsets count on all of them.
+            let Some(pass) = lane.passes.get(&id) else { continue };
+            let held = pass.held.iter().map(|(_, recipient, _)| recipient);
+            let flying = lane.in_flight(id).map(|flight| &flight.recipient);
+            let mut all: Vec<&Recipient> = pass.ready.iter().chain(held).chain(flying).collect();
+            all.sort_unstable_by_key(|recipient| recipient.offset);
+            recipients.extend(all.into_iter().map(|recipient| Arc::clone(&recipient.address)));
+        }
+        let Some((sender, birth)) = of else { return };
+        self.ask(Action::Settle { id, sender, recipients, birth });
     }
 
     pub(crate) fn settled(&mut self, id: QueueId, ok: bool, now: Now) {
@@ -227,34 +247,39 @@ impl Schedule {
             self.ask(Action::Clean(CleanRequest::Envelope(id)));
             return;
         }
-        let Some(channel) = self.moving_on(id) else { return };
-        let lane = self.lanes.on_mut(channel);
-        if let Some(pass) = lane.passes.get_mut(&id)
-            && matches!(pass.held, Some((Outcome::Delivered, ..)))
-        {
+        if !self.moves(id) {
+            return;
+        }
+        let passes = || self.lanes.iter().filter_map(|lane| lane.passes.get(&id));
+        if passes().all(|pass| pass.home == Home::Moving && pass.is_delivered()) {
             // It needs no S5 any more.
-            lane.passes.remove(&id);
-            self.set_course(id, channel, Course::Done);
+            for channel in Channel::BOTH {
+                self.lanes.on_mut(channel).passes.remove(&id);
+                self.set_course(id, channel, Course::Done);
+            }
             self.remove_from_todo(id);
             return;
         }
-        self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::Settle(channel));
+        self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::Settle);
     }
 
-    /// The channel on which a message moves from S4 to S5.
-    pub(crate) fn moving_on(&self, id: QueueId) -> Option<Channel> {
-        let moves = |channel: &Channel| {
-            self.lanes.on(*channel).passes.get(&id).is_some_and(|pass| pass.home == Home::Moving)
-        };
-        Channel::BOTH.into_iter().find(moves)
+    /// Whether a message moves from S4 to S5.
+    fn moves(&self, id: QueueId) -> bool {
+        self.lanes.iter().any(|lane| lane.passes.get(&id).is_some_and(|pass| pass.home == Home::Moving))
     }
 
-    /// The envelope is gone from `todo`: the pass goes on in S5.
-    pub(crate) fn moved(&mut self, id: QueueId, channel: Channel, now: Now) {
-        self.messages.set_phase(id, Phase::Queued);
+    /// The envelope is gone from `todo`: its passes go on in S5.
+    pub(crate) fn moved(&mut self, id: QueueId, now: Now) {
+        if self.moves(id) {
+            self.messages.set_phase(id, Phase::Queued);
+            Channel::BOTH.into_iter().for_each(|channel| self.pass_moved(id, channel, now));
+        }
+    }
+
+    fn pass_moved(&mut self, id: QueueId, channel: Channel, now: Now) {
         let lane = self.lanes.on_mut(channel);
-        let Some(pass) = lane.passes.get_mut(&id) else { return };
-        if pass.held.is_none() && pass.flying == 0 {
+        let Some(pass) = lane.passes.get_mut(&id).filter(|pass| pass.home == Home::Moving) else { return };
+        if pass.held.is_empty() && pass.flying == 0 {
             // It has not been attempted: it waits for its turn on disk.
             lane.passes.remove(&id);
             lane.first.push_back(id);
@@ -262,16 +287,13 @@ impl Schedule {
             return;
         }
         pass.home = Home::Channel;
-        let held = pass.held.take();
+        let delivered = pass.is_delivered();
+        let held = std::mem::take(&mut pass.held);
         lane.count_pass(id);
-        match held {
-            // Its only recipient: no mark is needed on a file that goes at once.
-            Some((Outcome::Delivered, ..)) => self.end_pass(id, channel, now),
-            Some((outcome, recipient, text)) => {
-                self.take_result(id, channel, outcome, recipient, text);
-                self.end_pass(id, channel, now);
-            }
-            None => {}
+        // No marks are needed on a file that goes at once.
+        for (outcome, recipient, text) in held.into_iter().filter(|_| !delivered) {
+            self.take_result(id, channel, outcome, recipient, text);
         }
+        self.end_pass(id, channel, now);
     }
 }

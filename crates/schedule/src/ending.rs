@@ -66,11 +66,7 @@ impl Schedule {
                 (Some(Phase::Arriving | Phase::Attempted), false) => {
                     self.timing.later(now, SYSTEM_TROUBLE_MILLIS, id, Errand::CleanEnvelope);
                 }
-                (Some(Phase::Attempted), true) => {
-                    if let Some(channel) = self.moving_on(id) {
-                        self.moved(id, channel, now);
-                    }
-                }
+                (Some(Phase::Attempted), true) => self.moved(id, now),
                 (Some(Phase::Removing), true) => self.log(Note::MessageEnded(id)),
                 // Delivered, and still in `todo`: the next scan must not find a message there.
                 (Some(Phase::Removing), false) => {

@@ -8,7 +8,7 @@ use contracts::QueueId;
 use contracts::clean::CleanRequest;
 use contracts::spawn::Outcome;
 
-use crate::{Channel, Failure, Seconds};
+use crate::{Channel, Failure, Seconds, Slot};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub enum Event {
         /// Whose.
         channel: Channel,
         /// Which delivery.
-        slot: u8,
+        slot: Slot,
         /// How it went.
         outcome: Outcome,
         /// Why.
@@ -96,18 +96,16 @@ pub enum Found {
 /// What `todo/ID` turned out to be.
 #[derive(Clone, Debug)]
 pub enum Todo {
-    /// One recipient: nothing has been written, the first attempt is made from S4.
-    Single {
-        /// Where to.
-        channel: Channel,
+    /// One recipient or a few: nothing has been written, the first attempts are made from S4.
+    Few {
         /// Envelope sender.
         sender: Arc<[u8]>,
-        /// Recipient, rewritten.
-        recipient: Arc<[u8]>,
+        /// Recipients of each channel, rewritten, each with the offset that its record will have in the channel file.
+        recipients: [Vec<Recipient>; 2],
         /// Arrival: modification time of `todo/ID`.
         birth: Seconds,
     },
-    /// No recipient or several: info and channel files are on stable storage.
+    /// No recipient or many: info and channel files are on stable storage.
     Settled {
         /// Whether there is a file for `local`, `remote`.
         channels: [bool; 2],

@@ -4,13 +4,13 @@
 //!
 //! 1. A quarter of the slots, where there are four or more, is kept for first attempts. Retries, recipients of
 //!    a message that has its share already, destinations that have just deferred, and those that have their share
-//!    and have not shown yet that they work quickly stand back and do not get them. So new mail never waits for old, and
+//!    and have not shown within the last half second that they work quickly stand back and do not get them. So new mail never waits for old, and
 //!    one huge message or one dead domain never fills a channel, not even before it is known to be dead.
 //! 2. Those who stand back get every fourth start, and have a quarter of the slots while first attempts fill the
 //!    others: nobody starves.
 //! 3. Passes take turns, one delivery each: a long list does not hold up a letter.
 //! 4. A destination that has its share of slots waits while another one wants them; when no other does, one that
-//!    works quickly uses them all.
+//!    works quickly uses all but a sixteenth of them: it may stop working at any moment, and others still pass.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use contracts::QueueId;
 
 use crate::pass::{Class, Pass};
-use crate::{Channel, Millis, Recipient, Seconds};
+use crate::{Channel, Millis, Recipient, Seconds, Slot};
 
 /// A delivery in flight.
 #[derive(Clone, Debug)]
@@ -39,13 +39,14 @@ type Destination = u64;
 /// How a destination did the last time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Standing {
-    Works,
+    /// Worked quickly at that time.
+    Works(Millis),
     /// Works, and takes its time: it may not have the slots that others will want before it gives them back.
     Slow,
     Defers,
 }
 
-/// A delivery that took as long makes its destination a slow one.
+/// A delivery that took as long makes its destination a slow one, and after a silence as long nobody knows.
 const SLOW_MILLIS: Millis = 500;
 
 /// How many passes are looked at for one free slot.
@@ -61,8 +62,8 @@ pub(crate) struct Lane {
     pub(crate) concurrency: usize,
     /// Whether its spawner lives.
     pub(crate) alive: bool,
-    free: BTreeSet<u8>,
-    flights: HashMap<u8, Flight>,
+    free: BTreeSet<Slot>,
+    flights: HashMap<Slot, Flight>,
     low_flights: usize,
     /// Messages in S5 by the time of their next attempt.
     pub(crate) due: BinaryHeap<Reverse<(Seconds, QueueId)>>,
@@ -72,11 +73,16 @@ pub(crate) struct Lane {
     pub(crate) passes: HashMap<QueueId, Pass>,
     /// Passes with something to start: those that stand in front, those that stand back.
     rings: [VecDeque<QueueId>; 2],
+    /// Passes that would be in a ring but for their destination, which has all it may have.
+    parked: HashMap<Destination, VecDeque<QueueId>>,
+    parked_count: usize,
     /// Open passes over channel files, first attempts and retries.
     pub(crate) open: [usize; 2],
     loads: HashMap<Destination, usize>,
     /// How the last delivery to a destination went.
     standings: HashMap<Destination, Standing>,
+    /// The time when this was last asked or told something.
+    now: Millis,
     turn: u8,
 }
 
@@ -88,7 +94,7 @@ fn index(class: Class) -> usize {
 }
 
 impl Lane {
-    pub(crate) fn new(channel: Channel, concurrency: u8) -> Self {
+    pub(crate) fn new(channel: Channel, concurrency: Slot) -> Self {
         Self {
             channel,
             concurrency: usize::from(concurrency),
@@ -100,9 +106,12 @@ impl Lane {
             first: VecDeque::new(),
             passes: HashMap::new(),
             rings: Default::default(),
+            parked: HashMap::new(),
+            parked_count: 0,
             open: [0; 2],
             loads: HashMap::new(),
             standings: HashMap::new(),
+            now: 0,
             turn: 0,
         }
     }
@@ -115,6 +124,15 @@ impl Lane {
     /// Slots that one message or one destination may have before others come first.
     fn share(&self) -> usize {
         (self.concurrency / 4).max(1)
+    }
+
+    /// Slots that one destination may have when nobody else wants any.
+    fn most_for_one(&self) -> usize {
+        self.concurrency.saturating_sub(self.concurrency / 16)
+    }
+
+    fn is_fresh(&self, worked_at: Millis) -> bool {
+        self.now.saturating_sub(worked_at) < SLOW_MILLIS
     }
 
     /// Passes that may be open over channel files, of each class.
@@ -159,22 +177,52 @@ impl Lane {
 
     /// Puts a pass among those with something to start, if it has something.
     pub(crate) fn enrol(&mut self, id: QueueId) {
-        let Some(ring) = self.place(id).map(|(low, _)| usize::from(low)) else { return };
+        let Some((low, destination)) = self.place(id) else { return };
+        let is_full = self.load(destination) >= self.most_for_one();
         let Some(pass) = self.passes.get_mut(&id).filter(|pass| !pass.in_ring) else { return };
         pass.in_ring = true;
-        if let Some(ring) = self.rings.get_mut(ring) {
+        if is_full {
+            self.park(id, destination);
+        } else if let Some(ring) = self.rings.get_mut(usize::from(low)) {
             ring.push_back(id);
         }
+    }
+
+    fn park(&mut self, id: QueueId, destination: Destination) {
+        self.parked_count = self.parked_count.saturating_add(1);
+        self.parked.entry(destination).or_default().push_back(id);
+    }
+
+    /// A delivery to the destination has come down: one may take its place, or all when it was the last.
+    fn unpark(&mut self, destination: Destination) {
+        let Some(mut waiting) = self.parked.remove(&destination) else { return };
+        let mut count = if self.load(destination) == 0 { waiting.len() } else { 1 };
+        while count > 0 {
+            let Some(id) = waiting.pop_front() else { return };
+            self.parked_count = self.parked_count.saturating_sub(1);
+            if let Some(pass) = self.passes.get_mut(&id) {
+                pass.in_ring = false;
+                self.enrol(id);
+                count -= 1;
+            }
+        }
+        if !waiting.is_empty() {
+            self.parked.insert(destination, waiting);
+        }
+    }
+
+    fn load(&self, destination: Destination) -> usize {
+        self.loads.get(&destination).copied().unwrap_or(0)
     }
 
     /// Whether a pass stands back, and where its next delivery goes. `None`: it has none.
     fn place(&self, id: QueueId) -> Option<(bool, Destination)> {
         let pass = self.passes.get(&id)?;
         let destination = self.destination(&pass.ready.front()?.address);
-        let load = self.loads.get(&destination).copied().unwrap_or(0);
+        let load = self.load(destination);
         let doubtful = match self.standings.get(&destination) {
-            Some(Standing::Works) => false,
-            Some(Standing::Slow) | None => load >= self.share(),
+            Some(Standing::Works(at)) if self.is_fresh(*at) => false,
+            Some(Standing::Works(_) | Standing::Slow) | None => load >= self.share(),
             Some(Standing::Defers) => true,
         };
         let low = pass.class == Class::Again || pass.flying >= self.share() || doubtful;
@@ -183,7 +231,7 @@ impl Lane {
 
     /// Passes with something to start, those of S4 included.
     pub(crate) fn ready(&self) -> usize {
-        self.rings.iter().map(VecDeque::len).sum()
+        self.rings.iter().map(VecDeque::len).fold(self.parked_count, usize::saturating_add)
     }
 
     fn destination(&self, address: &[u8]) -> Destination {
@@ -198,10 +246,11 @@ impl Lane {
     }
 
     /// Starts the next delivery, if there is a slot and somebody may have it.
-    pub(crate) fn start(&mut self, number: u64, now: Millis) -> Option<(u8, Flight, Arc<[u8]>)> {
+    pub(crate) fn start(&mut self, number: u64, now: Millis) -> Option<(Slot, Flight, Arc<[u8]>)> {
         if !self.alive || self.flights.len() >= self.concurrency {
             return None;
         }
+        self.now = now;
         let slot = *self.free.first()?;
         let order = if self.turn == 3 { [true, false] } else { [false, true] };
         let (low, destination) = order.into_iter().find_map(|low| Some((low, self.look(low)?)))?;
@@ -234,7 +283,7 @@ impl Lane {
         if low && self.low_is_full() {
             return None;
         }
-        let (ring, share) = (usize::from(low), self.share());
+        let (ring, share, most) = (usize::from(low), self.share(), self.most_for_one());
         let mut best: Option<(usize, QueueId, Destination)> = None;
         let count = self.rings.get(ring)?.len();
         let mut looked = 0;
@@ -256,9 +305,14 @@ impl Lane {
                     continue;
                 }
                 Some((_, destination)) => {
-                    let load = self.loads.get(&destination).copied().unwrap_or(0);
+                    let load = self.load(destination);
                     if load < share {
                         return Some(destination);
+                    }
+                    if load >= most {
+                        self.rings.get_mut(ring)?.pop_front();
+                        self.park(id, destination);
+                        continue;
                     }
                     if best.is_none_or(|(least, ..)| load < least) {
                         best = Some((load, id, destination));
@@ -278,19 +332,13 @@ impl Lane {
         Some(destination)
     }
 
-    /// The address of a delivery of this message that is in flight.
-    pub(crate) fn in_flight(&self, id: QueueId) -> Option<Arc<[u8]>> {
-        let flight = self.flights.values().find(|flight| flight.id == id)?;
-        Some(flight.recipient.address.clone())
-    }
-
-    /// When a delivery of this message that is in flight began.
-    pub(crate) fn started(&self, id: QueueId) -> Option<Millis> {
-        self.flights.values().find(|flight| flight.id == id).map(|flight| flight.started)
+    /// The deliveries of this message that are in flight.
+    pub(crate) fn in_flight(&self, id: QueueId) -> impl Iterator<Item = &Flight> {
+        self.flights.values().filter(move |flight| flight.id == id)
     }
 
     /// Frees a slot. `None`: nothing was in flight there.
-    pub(crate) fn land(&mut self, slot: u8) -> Option<Flight> {
+    pub(crate) fn land(&mut self, slot: Slot) -> Option<Flight> {
         let flight = self.flights.remove(&slot)?;
         self.free.insert(slot);
         self.low_flights = self.low_flights.saturating_sub(usize::from(flight.low));
@@ -300,6 +348,7 @@ impl Lane {
                 self.loads.remove(&flight.destination);
             }
         }
+        self.unpark(flight.destination);
         Some(flight)
     }
 
@@ -308,13 +357,20 @@ impl Lane {
         if self.standings.len() >= JUDGED_MAX {
             self.standings.clear();
         }
+        self.now = now;
         let standing = match deferred {
             true => Standing::Defers,
             false if now.saturating_sub(flight.started) >= SLOW_MILLIS => Standing::Slow,
-            false => Standing::Works,
+            false => Standing::Works(now),
         };
         let before = self.standings.insert(flight.destination, standing);
-        if standing == Standing::Works && before != Some(Standing::Works) {
+        let turned = match before {
+            Some(Standing::Works(at)) => {
+                !self.is_fresh(at) && self.load(flight.destination).saturating_add(1) >= self.share()
+            }
+            _ => true,
+        };
+        if turned && matches!(standing, Standing::Works(_)) {
             self.let_forward();
         }
     }

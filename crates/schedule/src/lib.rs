@@ -40,6 +40,9 @@ pub use schedule::{Config, Schedule};
 /// Seconds since 1970.
 pub type Seconds = u64;
 
+/// The number of a delivery in flight, on its channel.
+pub type Slot = u16;
+
 /// A pair with one place for each channel.
 pub(crate) trait PerChannel<T> {
     fn on(&self, channel: Channel) -> &T;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use contracts::spawn::Outcome;
 
-use crate::{Recipient, Seconds, Then};
+use crate::{Millis, Recipient, Seconds, Then};
 
 /// Which messages it competes with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,10 +56,13 @@ pub(crate) struct Pass {
     pub(crate) recording: usize,
     /// Whether a recipient will be tried again.
     pub(crate) left: bool,
+    /// When the first delivery of its message was started, on either channel.
+    pub(crate) began: Option<Millis>,
     /// Whether it stands in its channel's ring of those with something to start.
     pub(crate) in_ring: bool,
-    /// The result of a delivery that came while the message moved to S5, with its text.
-    pub(crate) held: Option<(Outcome, Recipient, Arc<[u8]>)>,
+    /// Results of deliveries that came while the envelope was in `todo`, with their texts: there is no file yet in
+    /// which to write them down.
+    pub(crate) held: Vec<(Outcome, Recipient, Arc<[u8]>)>,
 }
 
 /// A pass reads on when fewer recipients than this are ready.
@@ -80,20 +83,26 @@ impl Pass {
             flying: 0,
             recording: 0,
             left: false,
+            began: None,
             in_ring: false,
-            held: None,
+            held: Vec::new(),
         }
     }
 
-    /// One with its only recipient, straight from S4.
-    pub(crate) fn single(sender: Arc<[u8]>, recipient: Arc<[u8]>, birth: Seconds, next: Seconds) -> Self {
+    /// One with all its recipients, straight from S4.
+    pub(crate) fn of_few(
+        sender: Arc<[u8]>,
+        recipients: Vec<Recipient>,
+        birth: Seconds,
+        next: Seconds,
+    ) -> Self {
         Self {
             home: Home::Todo,
             reading: Reading::Stands(Then::End),
             sender,
             birth,
             next,
-            ready: VecDeque::from([Recipient { offset: 0, address: recipient }]),
+            ready: recipients.into(),
             ..Self::to_read(Class::First)
         }
     }
@@ -106,9 +115,15 @@ impl Pass {
         }
     }
 
+    /// Whether every recipient has been delivered before the envelope left `todo`.
+    pub(crate) fn is_delivered(&self) -> bool {
+        let delivered = |(outcome, ..): &(Outcome, _, _)| *outcome == Outcome::Delivered;
+        self.ready.is_empty() && self.flying == 0 && self.held.iter().all(delivered)
+    }
+
     /// What stands behind the last recipient, once nothing of this pass is under way.
     pub(crate) fn end(&self) -> Option<Then> {
-        let idle = self.ready.is_empty() && self.flying == 0 && self.recording == 0 && self.held.is_none();
+        let idle = self.ready.is_empty() && self.flying == 0 && self.recording == 0 && self.held.is_empty();
         match self.reading {
             Reading::Stands(then @ (Then::End | Then::Broken)) if idle && self.home == Home::Channel => {
                 Some(then)

@@ -8,13 +8,13 @@ use crate::clock::{ClockWatch, Millis};
 use crate::lane::Lane;
 use crate::message::Messages;
 use crate::timing::Timing;
-use crate::{Action, Channel, Event, Note, Now, PerChannel, Seconds, retry};
+use crate::{Action, Channel, Event, Note, Now, PerChannel, Seconds, Slot, retry};
 
 /// What the machine needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Slots of each channel, local and remote; 0 holds a channel. Already capped by what its spawner has.
-    pub concurrency: [u8; 2],
+    pub concurrency: [Slot; 2],
     /// How old a message gets, in seconds.
     pub lifetime: Seconds,
 }
@@ -144,16 +144,16 @@ impl Schedule {
             Event::Cleaned(request, ok) => self.cleaned(request, ok, now),
             Event::TimesSaved => self.times_saved(),
             Event::Alarm => self.alarm(now),
-            Event::Stop => self.stop = self.stop.max(Stop::Asked),
+            Event::Stop => self.stop_soon(),
             Event::SpawnerLost(channel) => {
                 self.lanes.on_mut(channel).alive = false;
-                self.stop = self.stop.max(Stop::Asked);
+                self.stop_soon();
             }
             Event::CleanLost => {
                 self.owed = self.owed.saturating_sub(self.owed_by_clean);
                 self.owed_by_clean = 0;
                 self.clean_lives = false;
-                self.stop = self.stop.max(Stop::Asked);
+                self.stop_soon();
             }
             Event::Tick => {}
         }

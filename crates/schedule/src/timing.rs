@@ -2,14 +2,14 @@
 //! and the end.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use contracts::QueueId;
 use contracts::clean::CleanRequest;
 
 use crate::clock::{Millis, Now};
 use crate::message::Phase;
-use crate::pass::Home;
+use crate::pass::{Home, Pass};
 use crate::schedule::{Stop, Walk};
 use crate::{Action, Channel, Note, PerChannel, Schedule, Seconds, Unrecorded};
 
@@ -23,7 +23,7 @@ const SCAN_PERIOD_MILLIS: Millis = 1_500_000;
 pub(crate) const SWEEP_PERIOD_MILLIS: Millis = 76_431_000;
 /// Between two pieces of a sweep, so that it takes a bounded share of the disk.
 pub(crate) const SWEEP_PAUSE_MILLIS: Millis = 20;
-/// A first attempt from S4 that takes longer than this moves to S5.
+/// A message whose first attempts from S4 take longer than this together moves to S5.
 const SLOW_MILLIS: Millis = 1_000;
 /// The longest sleep (SLEEP_FOREVER).
 const SLEEP_MAX_MILLIS: Millis = 86_400_000;
@@ -33,7 +33,7 @@ const SLEEP_MAX_MILLIS: Millis = 86_400_000;
 pub(crate) enum Errand {
     ReadTodo,
     Examine,
-    Settle(Channel),
+    Settle,
     Record(Channel, Box<Unrecorded>),
     CloseChannel(Channel),
     Bury,
@@ -48,8 +48,8 @@ pub(crate) struct Timing {
     errands: BTreeMap<(Millis, u64), (QueueId, Errand)>,
     count: u64,
     scan_at: Millis,
-    /// First attempts in flight from S4, oldest first.
-    slow: VecDeque<(Millis, QueueId, Channel)>,
+    /// Messages that are attempted from S4, oldest first.
+    slow: VecDeque<(Millis, QueueId)>,
     /// An alarm came during the walk at start: nothing it finds is due later than this.
     pub(crate) due_when_found: Option<Seconds>,
 }
@@ -79,9 +79,9 @@ impl Timing {
         self.errands.values().any(|(other, _)| *other == id)
     }
 
-    /// Watches a first attempt.
-    pub(crate) fn watch(&mut self, id: QueueId, channel: Channel, now: Now) {
-        self.slow.push_back((now.steady.saturating_add(SLOW_MILLIS), id, channel));
+    /// Watches a message whose first attempts have begun.
+    pub(crate) fn watch(&mut self, id: QueueId, now: Now) {
+        self.slow.push_back((now.steady.saturating_add(SLOW_MILLIS), id));
     }
 
     fn next_errand(&mut self, now: Now) -> Option<(QueueId, Errand)> {
@@ -93,20 +93,17 @@ impl Timing {
 impl Schedule {
     /// Does what has become due.
     pub(crate) fn on_time(&mut self, now: Now) {
-        while let Some(&(at, id, channel)) = self.timing.slow.front()
+        while let Some(&(at, id)) = self.timing.slow.front()
             && at <= now.steady
         {
             self.timing.slow.pop_front();
-            let pass = self.lanes.on(channel).passes.get(&id);
             // A message of the same number may have come since; it is then younger than this.
-            if pass.is_some_and(|pass| pass.home == Home::Todo)
-                && self
-                    .lanes
-                    .on(channel)
-                    .started(id)
-                    .is_some_and(|started| started.saturating_add(SLOW_MILLIS) <= at)
-            {
-                self.settle(id, channel);
+            let is_slow = |pass: &Pass| {
+                let long_ago = pass.began.is_some_and(|began| began.saturating_add(SLOW_MILLIS) <= at);
+                pass.home == Home::Todo && long_ago
+            };
+            if self.lanes.iter().any(|lane| lane.passes.get(&id).is_some_and(is_slow)) {
+                self.settle(id);
             }
         }
         if self.timing.scan_at <= now.steady {
@@ -128,7 +125,7 @@ impl Schedule {
         match errand {
             Errand::ReadTodo => self.hints.push_back(id),
             Errand::Examine => self.out.push(Action::Examine(id)),
-            Errand::Settle(channel) => self.settle(id, channel),
+            Errand::Settle => self.settle(id),
             Errand::Record(channel, unrecorded) => {
                 let Unrecorded { offset, failure } = *unrecorded;
                 self.ask(Action::Record { id, channel, offset, failure });
@@ -147,7 +144,7 @@ impl Schedule {
             return SLEEP_MAX_MILLIS;
         }
         let mut at = self.timing.scan_at;
-        if let Some(&(slow, ..)) = self.timing.slow.front() {
+        if let Some(&(slow, _)) = self.timing.slow.front() {
             at = at.min(slow);
         }
         if let Some((&(errand, _), _)) = self.timing.errands.first_key_value() {
@@ -173,7 +170,7 @@ impl Schedule {
         for lane in &mut self.lanes {
             lane.bring_forward(now.wall);
             let with_result =
-                lane.passes.values_mut().filter(|pass| pass.held.is_some() || pass.recording > 0);
+                lane.passes.values_mut().filter(|pass| !pass.held.is_empty() || pass.recording > 0);
             with_result.for_each(|pass| pass.next = now.wall);
         }
         if self.info_walk == Walk::Asked {
@@ -183,6 +180,24 @@ impl Schedule {
             self.messages.set_phase(id, Phase::Hinted);
             self.hints.push_back(id);
         }
+    }
+
+    /// Starts nothing more. Recipients that have been delivered from `todo` while others were not are written down
+    /// now, or at the next report: the next start would deliver them again.
+    pub(crate) fn stop_soon(&mut self) {
+        if self.stop != Stop::No {
+            return;
+        }
+        self.stop = Stop::Asked;
+        let mut begun = BTreeSet::new();
+        for lane in &self.lanes {
+            let stands = |pass: &Pass| {
+                let idle = pass.flying == 0 || (!lane.alive && !pass.held.is_empty());
+                pass.home == Home::Todo && pass.began.is_some() && idle
+            };
+            begun.extend(lane.passes.iter().filter(|(_, pass)| stands(pass)).map(|(id, _)| *id));
+        }
+        begun.into_iter().for_each(|id| self.settle(id));
     }
 
     /// Leaves when nothing is in flight and nothing is owed.

@@ -26,14 +26,18 @@ fn address(n: u8) -> std::sync::Arc<[u8]> {
     format!("r{n}@d{}.example", n % 3).into_bytes().into()
 }
 
+fn few() -> impl Strategy<Value = Vec<Recipient>> {
+    let addresses = proptest::collection::vec(any::<u8>(), 0..4);
+    addresses.prop_map(|all| {
+        let numbered = (0..).zip(all);
+        numbered.map(|(offset, n)| Recipient { offset, address: address(n) }).collect()
+    })
+}
+
 fn todo() -> impl Strategy<Value = Todo> {
     prop_oneof![
-        4 => (channel(), any::<u8>(), 0..2_000_000u64).prop_map(|(channel, n, birth)| Todo::Single {
-            channel,
-            sender: address(0),
-            recipient: address(n),
-            birth,
-        }),
+        4 => ([few(), few()], 0..2_000_000u64)
+            .prop_map(|(recipients, birth)| Todo::Few { sender: address(0), recipients, birth }),
         2 => any::<[bool; 2]>().prop_map(|channels| Todo::Settled { channels }),
         1 => prop_oneof![Just(Todo::Gone), Just(Todo::Broken), Just(Todo::NoMessage), Just(Todo::Trouble)],
     ]
@@ -102,7 +106,7 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     let delivering = prop_oneof![
         4 => (id(), channel(), piece()).prop_map(|(id, channel, piece)| Event::Piece(id, channel, piece)),
-        6 => (channel(), 0..6u8, outcome()).prop_map(|(channel, slot, outcome)| Event::Report {
+        6 => (channel(), 0..6u16, outcome()).prop_map(|(channel, slot, outcome)| Event::Report {
             channel,
             slot,
             outcome,
@@ -134,7 +138,7 @@ proptest! {
         let mut now = Now { wall: 1_000_000, steady: 0 };
         let config = Config { concurrency: [2, 5], ..Config::default() };
         let (mut machine, _) = Schedule::start(config, now);
-        let mut flying: HashSet<(Channel, u8)> = HashSet::new();
+        let mut flying: HashSet<(Channel, u16)> = HashSet::new();
         for (number, (event, passed)) in events.into_iter().enumerate() {
             now = Now { wall: now.wall + passed / 1000, steady: now.steady + passed };
             if let Event::Report { channel, slot, .. } = &event {

@@ -7,27 +7,30 @@ use std::sync::Arc;
 use contracts::QueueId;
 use contracts::clean::CleanRequest;
 use contracts::spawn::Outcome;
-use schedule::{Action, Channel, Config, Event, Found, Note, Now, Piece, Recipient, Schedule, Then, Todo};
+use schedule::{
+    Action, Channel, Config, Event, Found, Note, Now, Piece, Recipient, Schedule, Slot, Then, Todo,
+};
 
 const NOW: Now = Now { wall: 1_000_000, steady: 5_000 };
 
 struct Bench {
     machine: Schedule,
+    now: Now,
     /// Deliveries in flight: slot and recipient.
-    flying: Vec<(u8, String)>,
+    flying: Vec<(Slot, String)>,
     opened: Vec<QueueId>,
     waits: Vec<Action>,
 }
 
 impl Bench {
-    fn new(remote: u8) -> Self {
+    fn new(remote: Slot) -> Self {
         let config = Config { concurrency: [10, remote], ..Config::default() };
         let (machine, _) = Schedule::start(config, NOW);
-        Self { machine, flying: Vec::new(), opened: Vec::new(), waits: Vec::new() }
+        Self { machine, now: NOW, flying: Vec::new(), opened: Vec::new(), waits: Vec::new() }
     }
 
     fn tell(&mut self, event: Event) {
-        for action in self.machine.handle(event, NOW) {
+        for action in self.machine.handle(event, self.now) {
             match action {
                 Action::Deliver { slot, recipient, .. } => {
                     self.flying.push((slot, String::from_utf8(recipient.to_vec()).unwrap()));
@@ -39,13 +42,17 @@ impl Bench {
         }
     }
 
+    fn passes(&mut self, millis: u64) {
+        self.now.steady += millis;
+    }
+
     /// A new message with one recipient.
     fn arrives(&mut self, id: u64, recipient: &str) {
         self.tell(Event::Hint(QueueId(id)));
-        let todo = Todo::Single {
-            channel: Channel::Remote,
+        let recipient = Recipient { offset: 0, address: recipient.as_bytes().into() };
+        let todo = Todo::Few {
             sender: Arc::from(&b"s@x"[..]),
-            recipient: recipient.as_bytes().into(),
+            recipients: [vec![], vec![recipient]],
             birth: NOW.wall,
         };
         self.tell(Event::Todo(QueueId(id), todo));
@@ -162,6 +169,39 @@ fn a_destination_with_its_share_lets_another_go_first() {
     bench.arrives(31, "x@other.example");
     bench.reports(0, Outcome::Delivered);
     assert_eq!(bench.flying_to("other"), 1, "it has waited behind 21, and goes first");
+}
+
+#[test]
+fn a_destination_that_worked_once_leaves_slots_until_it_shows_that_it_still_does() {
+    let mut bench = Bench::new(20);
+    bench.arrives(1, "x@quick.example");
+    bench.reports(0, Outcome::Delivered);
+    bench.passes(500);
+    for id in 2..100 {
+        bench.arrives(id, "x@quick.example");
+    }
+    assert_eq!(bench.flying.len(), 15);
+    bench.reports(0, Outcome::Delivered);
+    assert_eq!(bench.flying.len(), 19, "one of sixteen is for others, whatever happens");
+    bench.arrives(100, "x@other.example");
+    assert_eq!(bench.flying_to("other"), 1);
+}
+
+#[test]
+fn what_hangs_after_it_worked_gets_no_more_than_its_place() {
+    let mut bench = Bench::new(20);
+    bench.arrives(1, "x@hung.example");
+    bench.reports(0, Outcome::Delivered);
+    for id in 2..13 {
+        bench.arrives(id, "x@hung.example");
+    }
+    bench.passes(600);
+    for id in 13..100 {
+        bench.arrives(id, "x@hung.example");
+    }
+    assert!(bench.flying_to("hung") <= 17, "{}", bench.flying.len());
+    bench.arrives(100, "x@other.example");
+    assert_eq!(bench.flying_to("other"), 1);
 }
 
 #[test]

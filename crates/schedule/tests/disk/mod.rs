@@ -59,7 +59,7 @@ pub struct World {
     life: u32,
     count: u64,
     pub millis: u64,
-    flying: BTreeMap<(Channel, u8), String>,
+    flying: BTreeMap<(Channel, u16), String>,
     next_id: u64,
     stopped: bool,
     pub trouble_percent: u64,
@@ -191,14 +191,16 @@ impl World {
                 let todo = self.read_todo(id);
                 self.soon(Event::Todo(id, todo));
             }
-            Action::Settle { id, channel, recipient, birth, .. } => {
+            Action::Settle { id, recipients, birth, .. } => {
                 let ok = !self.trouble();
                 if ok {
                     let message = self.disk.get_mut(&id.0).unwrap();
                     message.info = Some(birth);
-                    message.channels[at(channel)] =
-                        Some(vec![(String::from_utf8(recipient.to_vec()).unwrap(), false)]);
-                    message.due[at(channel)] = birth;
+                    for (at, recipients) in recipients.into_iter().enumerate() {
+                        let file = recipients.iter().map(|a| (String::from_utf8(a.to_vec()).unwrap(), false));
+                        message.channels[at] = Some(file.collect::<Vec<_>>()).filter(|file| !file.is_empty());
+                        message.due[at] = birth;
+                    }
                 }
                 self.soon(Event::Settled(id, ok));
             }
@@ -315,13 +317,14 @@ impl World {
         }
         message.info = None;
         message.channels = [None, None];
-        if let [(channel, address)] = recipients.as_slice() {
-            return Todo::Single {
-                channel: *channel,
-                sender: Arc::from(&b"s@x"[..]),
-                recipient: address.as_bytes().into(),
-                birth: message.todo_born,
-            };
+        if (1..20).contains(&recipients.len()) {
+            let mut few = <[Vec<Recipient>; 2]>::default();
+            for (channel, address) in &recipients {
+                let few = &mut few[at(*channel)];
+                few.push(Recipient { offset: few.len() as u64, address: address.as_bytes().into() });
+            }
+            let sender = Arc::from(&b"s@x"[..]);
+            return Todo::Few { sender, recipients: few, birth: message.todo_born };
         }
         message.info = Some(message.todo_born);
         for (channel, address) in recipients {
@@ -346,7 +349,7 @@ impl World {
         Piece::Read { sender: Arc::from(&b"s@x"[..]), birth, recipients: recipients.collect(), then }
     }
 
-    fn attempt(&mut self, channel: Channel, slot: u8, address: String) {
+    fn attempt(&mut self, channel: Channel, slot: u16, address: String) {
         assert!(slot < [3, 8][at(channel)], "slot {slot}");
         assert!(self.flying.insert((channel, slot), address.clone()).is_none(), "slot {slot} is taken");
         let outcome = match self.dice.roll(10) {

@@ -11,28 +11,30 @@
 //! An instruction that fails ends everything, and nothing is undone: a retry begins at the first
 //! instruction again.
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom};
+use std::io::{self, Seek as _, SeekFrom};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use contracts::local_worker::Delivery;
-use mailbox::DirectorySyncs;
-use mailbox::copy::{Pieces, block_bytes};
+use mailbox::copy::{OPENING_BYTES, Pieces, block_bytes};
+use mailbox::{Directories, Message};
 use queue::door::Door;
 
 use crate::environment::{Environment, environment};
 use crate::failure::Failure;
 use crate::home::Home;
 use crate::instruction::{Instruction, instructions};
+use crate::kept_home::KeptHomes;
 use crate::looping::{Finding, LoopCheck};
 use crate::output::Output;
 use crate::owner::new_sender;
 use crate::program::{self, Verdict};
 use crate::trace::Trace;
 
-/// Headers are read in pieces of this size.
-const HEADER_PIECE_BYTES: usize = 4096;
+/// What does not end in the opening of the message is read in pieces of this size.
+const HEADER_PIECE_BYTES: usize = 64 * 1024;
 
 /// What all deliveries of a process have in common.
 pub struct Means {
@@ -40,10 +42,22 @@ pub struct Means {
     pub inherited: Vec<(OsString, OsString)>,
     /// The way into the queue, for forwarding.
     pub door: Door,
-    /// The syncs that deliveries at the same time share.
-    pub syncs: DirectorySyncs,
+    /// The Maildirs that are open, and the syncs that deliveries at the same time share.
+    pub maildirs: Directories,
+    /// The home directory that is open.
+    pub homes: KeptHomes,
     /// When a program is ended; `None`: never. Asked anew for each program.
     pub program_limit: Box<dyn Fn() -> Option<Duration> + Send + Sync>,
+}
+
+/// Where a delivery reads the opening of its message: kept from one delivery to the next by whoever makes many.
+#[derive(Debug)]
+pub struct Room(Box<[u8]>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(vec![0; OPENING_BYTES].into_boxed_slice())
+    }
 }
 
 /// Deliver, or say what would be done.
@@ -61,9 +75,10 @@ pub fn deliver(
     message: &File,
     purpose: Purpose,
     means: &Means,
+    room: &mut Room,
     output: &mut dyn Output,
 ) -> u8 {
-    match work(delivery, message, purpose, means, output) {
+    match work(delivery, message, purpose, means, room, output) {
         Ok(done) => {
             output.say(&done.report());
             0
@@ -97,9 +112,10 @@ fn work(
     message: &File,
     purpose: Purpose,
     means: &Means,
+    room: &mut Room,
     output: &mut dyn Output,
 ) -> Result<Done, Failure> {
-    let home = Home::enter(&delivery.home)?;
+    let home = Home::enter(&delivery.home, &means.homes)?;
     home.check_owner_rules()?;
     match purpose {
         Purpose::Deliver if home.is_sticky() => return Err(Failure::HomeSticky),
@@ -108,9 +124,10 @@ fn work(
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let trace = Trace::new(delivery, now);
-    if purpose == Purpose::Deliver {
-        check_loop(&trace, message)?;
-    }
+    let message = match purpose {
+        Purpose::Deliver => Some(checked(&trace, message, room)?),
+        Purpose::Show => None,
+    };
 
     let found = home.find(delivery)?;
     if found.is_none() && !delivery.dash.is_empty() {
@@ -118,7 +135,6 @@ fn work(
     }
     let new_sender = new_sender(delivery, home.ownership(delivery)?);
     let default = found.as_ref().and_then(|file| delivery.ext.get(file.default_at?..));
-    let environment = environment(&means.inherited, delivery, &trace, default, &new_sender);
     let mut forward_only = found.as_ref().is_some_and(|file| file.forward_only);
     let mut text = found.map(|file| file.read()).transpose()?.unwrap_or_default();
     if text.is_empty() {
@@ -126,27 +142,37 @@ fn work(
         forward_only = false;
     }
 
-    let recipient = Recipient { delivery, home, trace, environment, new_sender, message, means };
-    match purpose {
-        Purpose::Deliver => recipient.carry_out(&text, forward_only, output),
-        Purpose::Show => show(&text, forward_only, output),
+    let Some(message) = message else { return show(&text, forward_only, output) };
+    let environment = OnceCell::new();
+    let recipient = Recipient { delivery, home, trace, default, environment, new_sender, message, means };
+    recipient.carry_out(&text, forward_only, output)
+}
+
+/// The message, if it is not going round in circles.
+fn checked<'a>(trace: &Trace, message: &'a File, room: &'a mut Room) -> Result<Message<'a>, Failure> {
+    let message = Message::open(message, &mut room.0).map_err(unreadable)?;
+    let mut check = LoopCheck::new(&trace.delivered_to);
+    let mut finding = check.push(message.opening());
+    if let (None, Some(mut rest)) = (finding, message.rest()) {
+        let mut piece = Vec::new();
+        while finding.is_none() && rest.append_to(&mut piece, HEADER_PIECE_BYTES).map_err(unreadable)? > 0 {
+            finding = check.push(&piece);
+            piece.clear();
+        }
+    }
+    match finding {
+        Some(Finding::OwnLine) => Err(Failure::Looping),
+        Some(Finding::TooManyDeliveries) => Err(Failure::TooManyDeliveries),
+        Some(Finding::Harmless) | None => Ok(message),
     }
 }
 
-fn check_loop(trace: &Trace, message: &File) -> Result<(), Failure> {
-    rewind(message)?;
-    let mut check = LoopCheck::new(&trace.delivered_to);
-    let mut pieces = Pieces::new(message);
-    let mut piece = Vec::new();
-    while pieces.append_to(&mut piece, HEADER_PIECE_BYTES).map_err(Failure::ReadMessage)? > 0 {
-        match check.push(&piece) {
-            Some(Finding::OwnLine) => return Err(Failure::Looping),
-            Some(Finding::TooManyDeliveries) => return Err(Failure::TooManyDeliveries),
-            Some(Finding::Harmless) => return Ok(()),
-            None => piece.clear(),
-        }
+fn unreadable(error: io::Error) -> Failure {
+    match error.raw_os_error() {
+        // It has no places: a pipe.
+        Some(code) if code == nix::Error::ESPIPE as i32 => Failure::Rewind,
+        _ => Failure::ReadMessage(error),
     }
-    Ok(())
 }
 
 fn rewind(message: &File) -> Result<(), Failure> {
@@ -159,9 +185,11 @@ struct Recipient<'a> {
     delivery: &'a Delivery,
     home: Home,
     trace: Trace,
-    environment: Environment,
+    default: Option<&'a [u8]>,
+    /// Made when a program wants it.
+    environment: OnceCell<Environment>,
     new_sender: Vec<u8>,
-    message: &'a File,
+    message: Message<'a>,
     means: &'a Means,
 }
 
@@ -206,41 +234,44 @@ impl Recipient<'_> {
         Ok(done)
     }
 
+    fn environment(&self) -> &Environment {
+        let Self { delivery, trace, default, new_sender, means, .. } = self;
+        self.environment.get_or_init(|| environment(&means.inherited, delivery, trace, *default, new_sender))
+    }
+
     fn maildir(&self, path: &[u8]) -> Result<(), Failure> {
-        rewind(self.message)?;
-        let (heading, syncs) = (self.trace.heading(), &self.means.syncs);
-        mailbox::maildir::deliver(self.home.as_fd(), path, &heading, self.message, syncs)
+        let (heading, maildirs) = (self.trace.heading(), &self.means.maildirs);
+        mailbox::maildir::deliver(self.home.as_fd(), path, &heading, &self.message, maildirs)
             .map_err(Failure::Maildir)
     }
 
     fn mbox(&self, path: &[u8]) -> Result<(), Failure> {
-        rewind(self.message)?;
-        mailbox::mbox::deliver(self.home.as_fd(), path, &self.trace.heading(), self.message)
+        mailbox::mbox::deliver(self.home.as_fd(), path, &self.trace.heading(), self.message.file)
             .map_err(|source| Failure::Mbox { path: path.to_vec(), source })
     }
 
     fn program(&self, command: &[u8], output: &mut dyn Output) -> Result<Verdict, Failure> {
-        rewind(self.message)?;
+        // The program reads it from where it stands.
+        rewind(self.message.file)?;
         let around = program::Surroundings {
             home: &self.delivery.home,
-            environment: &self.environment,
+            environment: self.environment(),
             limit: (self.means.program_limit)(),
         };
-        program::run(command, self.message, &around, output)
+        program::run(command, self.message.file, &around, output)
     }
 
     /// One message to all addresses, with our Delivered-To line on top. Returns its number.
     fn forward(&self, addresses: &[&[u8]], output: &mut dyn Output) -> Result<u64, Failure> {
-        rewind(self.message)?;
         let (_, errors) = output.for_program().map_err(Failure::Fork)?;
         let around = queue::door::Surroundings {
-            environment: Some(&self.environment),
+            environment: Some(self.environment()),
             errors: Some(std::os::fd::AsFd::as_fd(&errors)),
         };
         let mut hand_off = self.means.door.open_with(&around).map_err(Failure::Fork)?;
         hand_off.write(&self.trace.delivered_to);
-        let room = block_bytes(self.message, 0);
-        let mut pieces = Pieces::new(self.message);
+        let room = block_bytes(self.message.file, 0);
+        let mut pieces = Pieces::new(self.message.file);
         let mut piece = Vec::with_capacity(room);
         loop {
             match pieces.append_to(&mut piece, room) {

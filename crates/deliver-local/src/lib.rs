@@ -12,6 +12,7 @@
 //!
 //! Deeds:
 //! - `home`: the home directory and the file that decides
+//! - [`kept_home`]: what of it is still true at the next delivery
 //! - `program`: `/bin/sh -c`, its exit codes, its time limit
 //! - [`output`]: where words go
 //! - [`delivery`]: the order of the work
@@ -29,6 +30,7 @@ pub mod exit;
 mod failure;
 mod home;
 mod instruction;
+pub mod kept_home;
 mod looping;
 pub mod output;
 mod owner;

@@ -1,8 +1,8 @@
 //! The warm form: many deliveries for one recipient in one process (contracts::local_worker).
 //!
-//! qmail-lspawn sends requests over a packet socket. Threads take turns at it: one waits for a request, leaves the
-//! seat to another and carries it out, so that a slow program keeps no other delivery waiting. Answers go back in
-//! any order. More than [`DELIVERIES_MAX`] requests at a time wait in the socket.
+//! qmail-lspawn sends requests over a packet socket. Threads wait in it, the kernel gives each request to one of them, and
+//! that one carries it out; there is always another waiting, so that a slow program keeps no other delivery waiting.
+//! Answers go back in any order. More than [`DELIVERIES_MAX`] requests at a time wait in the socket.
 //!
 //! A worker that has had nothing to do for a while leaves. It first shuts its receiving side: a request that was
 //! sent just before is still carried out, and one that is sent later fails at the sender, who starts another
@@ -12,18 +12,18 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use contracts::local_worker::{Answer, CRASHED, Delivery, PACKET_MAX_BYTES, TEXT_MAX_BYTES, decode_request};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
+use nix::sys::time::TimeVal;
 use os::packet;
 
 use crate::arguments;
-use crate::delivery::{Means, Purpose, deliver};
+use crate::delivery::{Means, Purpose, Room, deliver};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Captured, Output as _};
@@ -49,10 +49,10 @@ const STACK_BYTES: usize = 256 * 1024;
 /// All deliveries are done, and answered if anybody still listens, when this returns.
 pub fn serve(socket: OwnedFd, means: &Means, idle: Duration) -> io::Result<()> {
     packet::send(socket.as_fd(), contracts::HELLO, None)?;
-    let desk = Desk::new(socket, idle);
+    let desk = Desk::new(socket, idle)?;
     thread::scope(|scope| desk.work(scope, means));
-    let seat = desk.seat.into_inner().unwrap_or_else(PoisonError::into_inner);
-    seat.error.map_or(Ok(()), Err)
+    let error = desk.staff().error.take();
+    error.map_or(Ok(()), Err)
 }
 
 /// One delivery to make.
@@ -67,49 +67,37 @@ struct Desk {
     socket: OwnedFd,
     idle: Duration,
     places: usize,
-    seat: Mutex<Seat>,
     staff: Mutex<Staff>,
-    /// Somebody has finished.
-    finished: Condvar,
-}
-
-/// Belongs to the one thread that receives.
-struct Seat {
-    buffer: Vec<u8>,
-    /// Our receiving side is shut: what is in the socket is all that there will be.
-    leaving: bool,
-    /// There will be no more requests.
-    closed: bool,
-    error: Option<io::Error>,
 }
 
 /// Who does what.
 struct Staff {
     /// Threads at a delivery.
     busy: usize,
-    /// Threads in the seat or waiting for it.
+    /// Threads in the socket, or on their way to it.
     waiting: usize,
     /// When the last delivery ended.
     idle_since: Instant,
+    /// Why there will be no more requests, if that is not for the good.
+    error: Option<io::Error>,
 }
 
 impl Desk {
-    fn new(socket: OwnedFd, idle: Duration) -> Self {
-        let seat = Seat { buffer: vec![0; PACKET_MAX_BYTES], leaving: false, closed: false, error: None };
-        let staff = Staff { busy: 0, waiting: 1, idle_since: Instant::now() };
-        Self {
-            socket,
-            idle,
-            places: places(),
-            seat: Mutex::new(seat),
-            staff: Mutex::new(staff),
-            finished: Condvar::new(),
-        }
+    fn new(socket: OwnedFd, idle: Duration) -> io::Result<Self> {
+        // Zero would be for ever.
+        let patience = idle.max(Duration::from_millis(1));
+        let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+        let patience = TimeVal::new(seconds, patience.subsec_micros().into());
+        setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
+        let staff = Staff { busy: 0, waiting: 1, idle_since: Instant::now(), error: None };
+        Ok(Self { socket, idle, places: places(), staff: Mutex::new(staff) })
     }
 
     /// A thread's life. The thread has been counted as waiting.
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, means: &'scope Means) {
-        while let Some(request) = self.take_turn() {
+        let mut buffer = vec![0; PACKET_MAX_BYTES];
+        let mut room = Room::default();
+        while let Some(request) = self.receive(&mut buffer) {
             if self.begin() {
                 let successor = thread::Builder::new().stack_size(STACK_BYTES);
                 if successor.spawn_scoped(scope, || self.work(scope, means)).is_err() {
@@ -117,97 +105,85 @@ impl Desk {
                     self.staff().waiting -= 1;
                 }
             }
-            self.carry_out(request, means);
+            self.carry_out(request, means, &mut room);
             if !self.end() {
                 return;
             }
         }
     }
 
-    /// Waits for the seat, and in it for a request. `None`: there will be no more.
-    fn take_turn(&self) -> Option<Request> {
-        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
-        if seat.closed {
-            return None;
-        }
-        let request = self.receive(&mut seat).unwrap_or_else(|error| {
-            seat.error = Some(error);
-            None
-        });
-        seat.closed = request.is_none();
-        request
-    }
-
-    fn receive(&self, seat: &mut Seat) -> io::Result<Option<Request>> {
-        while !seat.leaving && !self.is_readable(self.patience())? {
-            if self.patience().is_zero() {
-                // From now on nothing is added to what is in the socket.
-                shutdown(self.socket.as_raw_fd(), Shutdown::Read)?;
-                seat.leaving = true;
+    /// Waits for a request. `None`: there will be no more.
+    fn receive(&self, buffer: &mut [u8]) -> Option<Request> {
+        loop {
+            match self.try_receive(buffer) {
+                Ok(request) => return request,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.has_been_idle() {
+                        self.close();
+                    }
+                }
+                Err(error) => {
+                    self.staff().error = Some(error);
+                    self.close();
+                    return None;
+                }
             }
         }
-        let received = packet::receive(self.socket.as_fd(), &mut seat.buffer)?;
-        if received.length == 0 {
+    }
+
+    fn try_receive(&self, buffer: &mut [u8]) -> io::Result<Option<Request>> {
+        let received = packet::receive(self.socket.as_fd(), buffer)?;
+        if received.length == 0 || self.staff().error.is_some() {
             return Ok(None);
         }
-        let packet = seat.buffer.get(..received.length).unwrap_or_default();
+        let packet = buffer.get(..received.length).unwrap_or_default();
         let request = decode_request(packet).ok().filter(|_| !received.truncated);
         let (number, delivery) = request.ok_or(io::ErrorKind::InvalidData)?;
         Ok(Some(Request { number, delivery, message: received.attached }))
     }
 
-    /// How long to wait for a packet before looking again whether to leave. Waits for a free place first.
-    fn patience(&self) -> Duration {
-        let mut staff = self.staff();
-        while staff.busy >= self.places {
-            staff = self.finished.wait(staff).unwrap_or_else(PoisonError::into_inner);
-        }
-        if staff.busy > 0 { self.idle } else { self.idle.saturating_sub(staff.idle_since.elapsed()) }
+    fn has_been_idle(&self) -> bool {
+        let staff = self.staff();
+        staff.busy == 0 && staff.idle_since.elapsed() >= self.idle
     }
 
-    fn is_readable(&self, timeout: Duration) -> io::Result<bool> {
-        // Rounded up: a wait that is too short would be repeated at once.
-        let timeout = PollTimeout::try_from(timeout.saturating_add(Duration::from_millis(1)));
-        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout.unwrap_or(PollTimeout::MAX)) {
-            Err(nix::Error::EINTR) => Ok(false),
-            ready => Ok(ready? > 0),
+    /// From now on nothing is added to what is in the socket, and who finds nothing there does not wait.
+    fn close(&self) {
+        if let Err(error) = shutdown(self.socket.as_raw_fd(), Shutdown::Read) {
+            self.staff().error.get_or_insert(error.into());
         }
     }
 
-    fn carry_out(&self, request: Request, means: &Means) {
+    fn carry_out(&self, request: Request, means: &Means, room: &mut Room) {
         let Request { number, delivery, message } = request;
-        let result = catch_unwind(AssertUnwindSafe(|| one(&delivery, message, means)));
+        let result = catch_unwind(AssertUnwindSafe(|| one(&delivery, message, means, room)));
         // A bug is this delivery's misfortune, not that of all others.
         let (exit, text) = result.unwrap_or((CRASHED, Vec::new()));
         // When nobody listens any more, whoever asked has gone, and the delivery is made all the same.
         let _ = packet::send(self.socket.as_fd(), &Answer { number, exit, text }.encode(), None);
     }
 
-    /// From waiting to busy. True if nobody is left waiting: then the caller's successor counts as doing so.
+    /// From waiting to busy. True if nobody is left waiting and there is a place: then the caller's successor counts
+    /// as doing so.
     fn begin(&self) -> bool {
         let mut staff = self.staff();
         staff.busy += 1;
-        let alone = staff.waiting == 1;
-        if !alone {
-            staff.waiting -= 1;
+        staff.waiting -= 1;
+        let needed = staff.waiting == 0 && staff.busy < self.places;
+        if needed {
+            staff.waiting += 1;
         }
-        alone
+        needed
     }
 
     /// From busy to waiting, if there are not enough waiting already.
     fn end(&self) -> bool {
         let mut staff = self.staff();
-        let was_full = staff.busy >= self.places;
         staff.busy -= 1;
         staff.idle_since = Instant::now();
         let needed = staff.waiting < WAITING_MAX;
         if needed {
             staff.waiting += 1;
-        }
-        drop(staff);
-        if was_full {
-            self.finished.notify_one();
         }
         needed
     }
@@ -222,14 +198,14 @@ fn places() -> usize {
     usize::try_from(files / FILES_A_DELIVERY).unwrap_or(usize::MAX).clamp(1, DELIVERIES_MAX)
 }
 
-fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means) -> (u8, Vec<u8>) {
+fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means, room: &mut Room) -> (u8, Vec<u8>) {
     let mut output = Captured::new(TEXT_MAX_BYTES);
     let exit = match message.map(File::from) {
         _ if !delivery.home.starts_with(b"/") => {
             output.complain(arguments::USAGE);
             exit::PERMANENT
         }
-        Some(message) => deliver(delivery, &message, Purpose::Deliver, means, &mut output),
+        Some(message) => deliver(delivery, &message, Purpose::Deliver, means, room, &mut output),
         // We had no room for one more open file.
         None => {
             output.complain(&Failure::Rewind.text());
@@ -279,7 +255,8 @@ mod tests {
         let means = Means {
             inherited: vec![("PATH".into(), "/usr/bin:/bin".into())],
             door: queue::door::Door::new(home.path(), None),
-            syncs: mailbox::DirectorySyncs::default(),
+            maildirs: Default::default(),
+            homes: Default::default(),
             program_limit: Box::new(|| None),
         };
         thread::scope(|scope| {
@@ -365,13 +342,13 @@ mod tests {
         let (ours, theirs) = packet::packet_pair().unwrap();
         let packet = encode_request(1, &delivery(home.path(), "./Mailbox"));
         packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd())).unwrap();
-        let desk = Desk::new(theirs, LONG);
-        shutdown(desk.socket.as_raw_fd(), Shutdown::Read).unwrap();
+        let desk = Desk::new(theirs, LONG).unwrap();
+        desk.close();
         let late = packet::send(ours.as_fd(), &packet, Some(message(b"x").as_fd()));
         assert_eq!(late.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        desk.seat.lock().unwrap().leaving = true;
-        assert_eq!(desk.take_turn().map(|request| request.number), Some(1));
-        assert!(desk.take_turn().is_none());
+        let mut buffer = vec![0; PACKET_MAX_BYTES];
+        assert_eq!(desk.receive(&mut buffer).map(|request| request.number), Some(1));
+        assert!(desk.receive(&mut buffer).is_none());
     }
 
     #[test]

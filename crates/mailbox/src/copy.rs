@@ -10,6 +10,43 @@ pub const BLOCK_BYTES: usize = 64 * 1024;
 /// Small messages get a buffer of their size, but not less than this.
 const SMALLEST_BLOCK_BYTES: usize = 4 * 1024;
 
+/// So much of a message is read once, for all who look at it: most messages are no longer.
+pub const OPENING_BYTES: usize = 16 * 1024;
+
+/// A message of which the beginning has been read.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    /// All of it.
+    pub file: &'a File,
+    opening: &'a [u8],
+    is_whole: bool,
+}
+
+impl<'a> Message<'a> {
+    /// Reads the opening into `room`, as far as it goes.
+    pub fn open(file: &'a File, room: &'a mut [u8]) -> io::Result<Self> {
+        let mut pieces = Pieces::new(file);
+        let (mut length, mut is_whole) = (0, false);
+        while let Some(spare) = room.get_mut(length..).filter(|spare| !spare.is_empty() && !is_whole) {
+            let read = pieces.read(spare)?;
+            length = length.saturating_add(read);
+            is_whole = read == 0;
+        }
+        Ok(Self { file, opening: room.get(..length).unwrap_or_default(), is_whole })
+    }
+
+    /// How it begins.
+    pub fn opening(&self) -> &'a [u8] {
+        self.opening
+    }
+
+    /// What follows the opening; `None` where that is known to be nothing.
+    pub fn rest(&self) -> Option<Pieces<'a>> {
+        let offset = self.opening.len() as u64;
+        (!self.is_whole).then_some(Pieces { file: self.file, offset })
+    }
+}
+
 /// A message on its way from a file, read by position.
 #[derive(Debug)]
 pub struct Pieces<'a> {
@@ -82,6 +119,23 @@ mod tests {
         }
         assert_eq!(seen, text);
         assert_eq!(file.stream_position().unwrap(), 77);
+    }
+
+    #[test]
+    fn opening_and_rest_are_the_message() {
+        let text: Vec<u8> = (0..1000_u32).map(|n| n as u8).collect();
+        for length in [0, 1, 99, 100, 101, 1000] {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&text[..length]).unwrap();
+            let mut room = [0; 100];
+            let message = Message::open(&file, &mut room).unwrap();
+            let mut seen = message.opening().to_vec();
+            assert_eq!(message.rest().is_none(), length < 100);
+            if let Some(mut pieces) = message.rest() {
+                while pieces.append_to(&mut seen, 64 * 1024).unwrap() > 0 {}
+            }
+            assert_eq!(seen, &text[..length]);
+        }
     }
 
     #[test]

@@ -11,18 +11,19 @@
 //! - [`name`]: what a new Maildir file is called
 //! - [`maildir`]: tmp, sync, link into new, sync the directory
 //! - [`quoting`]: `From ` lines made harmless, without ever holding a line
-//! - [`directory_syncs`]: one sync of `new` for deliveries at the same time
+//! - [`directories`]: `new` stays open, and is synced once for deliveries at the same time
 //! - [`mbox`]: append under a lock, or leave the file as it was
 //! - [`copy`]: a message read in bounded pieces
 #![forbid(unsafe_code)]
 
 pub mod copy;
-pub mod directory_syncs;
+pub mod directories;
 pub mod heading;
 pub mod maildir;
 pub mod mbox;
 pub mod name;
 pub mod quoting;
 
-pub use directory_syncs::DirectorySyncs;
+pub use copy::Message;
+pub use directories::Directories;
 pub use heading::Heading;

@@ -1,7 +1,7 @@
 //! One message into a Maildir.
 //!
 //! ```text
-//! open DIR                      it must exist, be a directory, and let us in
+//! look at DIR/new               the directory that we have open already? Otherwise DIR must exist and let us in
 //! make a file in tmp            without a name (O_TMPFILE), mode 0600 under the usual umask
 //! write heading and message, sync the file
 //! link it to new/NAME           the message appears, complete
@@ -13,19 +13,25 @@
 //! 36-hour rule. Readers see no difference; on ext4 with ten deliveries at a time the way without a name is a
 //! quarter faster.
 //!
+//! `new` is the one that its name led to when we looked, also if DIR is replaced meanwhile: the name appears in the
+//! directory that is synced, as if we had entered it.
+//!
 //! A failure of the last sync is reported though the message is there already: a duplicate is better than a loss.
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use crate::copy::{Pieces, block_bytes};
-use crate::{DirectorySyncs, Heading, name};
+use crate::copy::{BLOCK_BYTES, Message};
+use crate::directories::{Directories, Directory};
+use crate::{Heading, name};
 
 /// A delivery that has not ended by then gives up, as the original's alarm did.
 const LONGEST: Duration = Duration::from_secs(86_400);
@@ -59,52 +65,104 @@ pub enum MaildirError {
     },
 }
 
-/// Delivers `message` into the Maildir at `path`, which is taken relative to `home`.
+/// Delivers `message` into the Maildir at `path`, which is taken relative to `home` and ends in a slash.
 ///
 /// `Ok` is returned only after the message and its entry in `new` are on stable storage.
 pub fn deliver(
     home: BorrowedFd<'_>,
     path: &[u8],
     heading: &Heading<'_>,
-    message: &File,
-    syncs: &DirectorySyncs,
+    message: &Message<'_>,
+    directories: &Directories,
 ) -> Result<(), MaildirError> {
-    let maildir = enter(home, path)?;
-    let new = open_directory(&maildir, b"new").map_err(failed("open new"))?;
-    if !without_a_name(&maildir, heading, message)? {
-        by_name(&maildir, heading, message)?;
+    let maildir = Maildir { home, path, new: new_of(home, path, directories)? };
+    if !maildir.without_a_name(heading, message)? {
+        maildir.by_name(heading, message)?;
     }
-    syncs.sync(&new).map_err(failed("sync new"))
+    maildir.new.sync().map_err(failed("sync new"))
 }
 
-/// False if that way is closed here: then nothing is left of it.
-fn without_a_name(maildir: &OwnedFd, heading: &Heading<'_>, message: &File) -> Result<bool, MaildirError> {
-    let flags = OFlag::O_WRONLY | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
-    let Ok(file) = openat(maildir, "tmp", flags, READABLE_BY_OWNER) else { return Ok(false) };
-    let mut file = File::from(file);
-    fill(&mut file, heading, message)?;
-    file.sync_all().map_err(failed("sync the file in tmp"))?;
-    let ours = format!("/proc/self/fd/{}", file.as_raw_fd());
-    for _ in 0..NAMES_TRIED {
-        let target = joined(b"new/", &name::fresh());
-        match linkat(AT_FDCWD, ours.as_str(), maildir, target.as_slice(), AtFlags::AT_SYMLINK_FOLLOW) {
-            Ok(()) => return Ok(true),
-            Err(nix::Error::EEXIST) => {}
-            Err(_) => break,
+fn new_of(
+    home: BorrowedFd<'_>,
+    path: &[u8],
+    directories: &Directories,
+) -> Result<Arc<Directory>, MaildirError> {
+    let now = fstatat(home, joined(path, b"new").as_slice(), AtFlags::empty());
+    if let Some(kept) = now.ok().and_then(|now| directories.kept(&now)) {
+        return Ok(kept);
+    }
+    let new = open_directory(&enter(home, path)?, b"new").map_err(failed("open new"))?;
+    directories.keep(new).map_err(failed("look at new"))
+}
+
+struct Maildir<'a> {
+    home: BorrowedFd<'a>,
+    path: &'a [u8],
+    new: Arc<Directory>,
+}
+
+/// Whether the kernel gives a nameless file its name without help from /proc (Linux 6.10).
+static LINKS_DIRECTLY: AtomicBool = AtomicBool::new(true);
+
+impl Maildir<'_> {
+    /// False if that way is closed here: then nothing is left of it.
+    fn without_a_name(&self, heading: &Heading<'_>, message: &Message<'_>) -> Result<bool, MaildirError> {
+        let flags = OFlag::O_WRONLY | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+        let tmp = joined(self.path, b"tmp");
+        let Ok(file) = openat(self.home, tmp.as_slice(), flags, READABLE_BY_OWNER) else { return Ok(false) };
+        let mut file = File::from(file);
+        fill(&mut file, heading, message)?;
+        file.sync_all().map_err(failed("sync the file in tmp"))?;
+        for _ in 0..NAMES_TRIED {
+            match self.link(&file, &name::fresh()) {
+                Ok(()) => return Ok(true),
+                Err(nix::Error::EEXIST) => {}
+                Err(_) => break,
+            }
+        }
+        Ok(false)
+    }
+
+    fn link(&self, file: &File, name: &[u8]) -> nix::Result<()> {
+        if LINKS_DIRECTLY.load(Ordering::Relaxed) {
+            match linkat(file, c"", &*self.new, name, AtFlags::AT_EMPTY_PATH) {
+                // An older kernel, or one that forbids it. Or else the next way fails as well.
+                Err(nix::Error::ENOENT | nix::Error::EINVAL | nix::Error::EPERM) => {}
+                linked => return linked,
+            }
+        }
+        let ours = format!("/proc/self/fd/{}", file.as_raw_fd());
+        linkat(AT_FDCWD, ours.as_str(), &*self.new, name, AtFlags::AT_SYMLINK_FOLLOW)?;
+        LINKS_DIRECTLY.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn by_name(&self, heading: &Heading<'_>, message: &Message<'_>) -> Result<(), MaildirError> {
+        let (mut file, name) = self.create()?;
+        let tmp = Unfinished { home: self.home, path: self.tmp(&name) };
+        fill(&mut file, heading, message)?;
+        file.sync_all().map_err(failed("sync the file in tmp"))?;
+        drop(file);
+        linkat(self.home, tmp.path.as_slice(), &*self.new, name.as_slice(), AtFlags::empty())
+            .map_err(|error| failed("link into new")(error.into()))
+    }
+
+    fn create(&self) -> Result<(File, Vec<u8>), MaildirError> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
+        let mut tried = 1;
+        loop {
+            let name = name::fresh();
+            match openat(self.home, self.tmp(&name).as_slice(), flags, READABLE_BY_OWNER) {
+                Ok(file) => return Ok((File::from(file), name)),
+                Err(nix::Error::EEXIST) if tried < NAMES_TRIED => tried += 1,
+                Err(error) => return Err(failed("create a file in tmp")(error.into())),
+            }
         }
     }
-    Ok(false)
-}
 
-fn by_name(maildir: &OwnedFd, heading: &Heading<'_>, message: &File) -> Result<(), MaildirError> {
-    let (mut file, name) = create(maildir)?;
-    let tmp = Unfinished { maildir: maildir.as_fd(), path: joined(b"tmp/", &name) };
-    fill(&mut file, heading, message)?;
-    file.sync_all().map_err(failed("sync the file in tmp"))?;
-    drop(file);
-    let target = joined(b"new/", &name);
-    linkat(maildir, tmp.path.as_slice(), maildir, target.as_slice(), AtFlags::empty())
-        .map_err(|error| failed("link into new")(error.into()))
+    fn tmp(&self, name: &[u8]) -> Vec<u8> {
+        [self.path, b"tmp/", name].concat()
+    }
 }
 
 fn failed(step: &'static str) -> impl Fn(io::Error) -> MaildirError {
@@ -113,14 +171,14 @@ fn failed(step: &'static str) -> impl Fn(io::Error) -> MaildirError {
 
 /// A file in tmp that goes away with this value, whether or not it was linked into new.
 struct Unfinished<'a> {
-    maildir: BorrowedFd<'a>,
+    home: BorrowedFd<'a>,
     path: Vec<u8>,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         // If it stays, readers remove it after 36 hours.
-        let _ = unlinkat(self.maildir, self.path.as_slice(), UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(self.home, self.path.as_slice(), UnlinkatFlags::NoRemoveDir);
     }
 }
 
@@ -141,43 +199,37 @@ fn open_directory(parent: &OwnedFd, path: &[u8]) -> io::Result<OwnedFd> {
     Ok(openat(parent, path, flags, Mode::empty())?)
 }
 
-fn create(maildir: &OwnedFd) -> Result<(File, Vec<u8>), MaildirError> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
-    let mut tried = 1;
-    loop {
-        let name = name::fresh();
-        match openat(maildir, joined(b"tmp/", &name).as_slice(), flags, READABLE_BY_OWNER) {
-            Ok(file) => return Ok((File::from(file), name)),
-            Err(nix::Error::EEXIST) if tried < NAMES_TRIED => tried += 1,
-            Err(error) => return Err(failed("create a file in tmp")(error.into())),
-        }
-    }
-}
-
-fn fill(file: &mut File, heading: &Heading<'_>, message: &File) -> Result<(), MaildirError> {
+fn fill(file: &mut File, heading: &Heading<'_>, message: &Message<'_>) -> Result<(), MaildirError> {
     let began = Instant::now();
-    let above = heading.return_path.len().saturating_add(heading.delivered_to.len());
-    let room = block_bytes(message, above);
-    let mut pieces = Pieces::new(message);
-    let mut buffer = Vec::with_capacity(room);
-    buffer.extend_from_slice(heading.return_path);
-    buffer.extend_from_slice(heading.delivered_to);
-    loop {
-        // A heading as long as the buffer still leaves room for some of the message.
-        let goal = room.max(buffer.len().saturating_add(1));
-        let read = pieces.append_to(&mut buffer, goal).map_err(MaildirError::Read)?;
-        if read > 0 && buffer.len() < room {
-            continue;
-        }
-        file.write_all(&buffer).map_err(failed("write the file in tmp"))?;
+    let Heading { return_path, delivered_to, .. } = heading;
+    let write_failed = failed("write the file in tmp");
+    write_together(file, &[return_path, delivered_to, message.opening()]).map_err(&write_failed)?;
+    let Some(mut rest) = message.rest() else { return Ok(()) };
+    let mut buffer = Vec::with_capacity(BLOCK_BYTES);
+    while rest.append_to(&mut buffer, BLOCK_BYTES).map_err(MaildirError::Read)? > 0 {
+        file.write_all(&buffer).map_err(&write_failed)?;
         buffer.clear();
-        if read == 0 {
-            return Ok(());
-        }
         if began.elapsed() > LONGEST {
             return Err(MaildirError::Timeout);
         }
     }
+    Ok(())
+}
+
+/// All parts by one call, if the kernel takes them so.
+fn write_together(file: &mut File, parts: &[&[u8]; 3]) -> io::Result<()> {
+    let mut written = match file.write_vectored(&parts.map(IoSlice::new)) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        written => written?,
+    };
+    for part in parts {
+        let left = part.get(written.min(part.len())..).unwrap_or_default();
+        written = written.saturating_sub(part.len());
+        if !left.is_empty() {
+            file.write_all(left)?;
+        }
+    }
+    Ok(())
 }
 
 fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
@@ -188,6 +240,7 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::fd::AsFd as _;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
@@ -212,8 +265,14 @@ mod tests {
     }
 
     fn deliver_to(home: &Path, path: &[u8], text: &[u8]) -> Result<(), MaildirError> {
-        let home = File::open(home).unwrap();
-        deliver(home.as_fd(), path, &HEADING, &message(text), &DirectorySyncs::default())
+        put(home, path, text, &Directories::default())
+    }
+
+    fn put(home: &Path, path: &[u8], text: &[u8], directories: &Directories) -> Result<(), MaildirError> {
+        let (home, file) = (File::open(home).unwrap(), message(text));
+        let mut room = [0; 1000];
+        let message = Message::open(&file, &mut room).unwrap();
+        deliver(home.as_fd(), path, &HEADING, &message, directories)
     }
 
     fn files(directory: &Path) -> Vec<std::path::PathBuf> {
@@ -236,18 +295,63 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_into_new_give_the_same_file() {
+    fn all_ways_into_new_give_the_same_file() {
         let home = home_with(&["Maildir/tmp", "Maildir/new"]);
         let directory = File::open(home.path()).unwrap();
-        let maildir = enter(directory.as_fd(), b"Maildir/").unwrap();
-        assert!(without_a_name(&maildir, &HEADING, &message(b"x")).unwrap());
-        by_name(&maildir, &HEADING, &message(b"x")).unwrap();
+        let (directories, file) = (Directories::default(), message(b"x"));
+        let mut room = [0; 10];
+        let message = Message::open(&file, &mut room).unwrap();
+        let new = new_of(directory.as_fd(), b"Maildir/", &directories).unwrap();
+        let maildir = Maildir { home: directory.as_fd(), path: b"Maildir/", new };
+        assert!(maildir.without_a_name(&HEADING, &message).unwrap());
+        maildir.by_name(&HEADING, &message).unwrap();
+        LINKS_DIRECTLY.store(false, Ordering::Relaxed);
+        assert!(maildir.without_a_name(&HEADING, &message).unwrap());
         let arrived = files(&home.path().join("Maildir/new"));
-        let [one, other] = arrived.as_slice() else { panic!("{arrived:?}") };
-        assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap());
+        assert_eq!(arrived.len(), 3);
+        let [one, others @ ..] = arrived.as_slice() else { panic!("{arrived:?}") };
         let mode = |file: &Path| file.metadata().unwrap().permissions().mode();
-        assert_eq!(mode(one), mode(other));
+        for other in others {
+            assert_eq!(fs::read(one).unwrap(), fs::read(other).unwrap());
+            assert_eq!(mode(one), mode(other));
+        }
         assert!(files(&home.path().join("Maildir/tmp")).is_empty());
+    }
+
+    #[test]
+    fn a_maildir_that_is_replaced_gets_the_next_message() {
+        let home = home_with(&["Maildir/tmp", "Maildir/new", "away"]);
+        let directories = Directories::default();
+        let put = || put(home.path(), b"./Maildir/", b"x", &directories);
+        let arrived = |path: &str| files(&home.path().join(path)).len();
+        put().unwrap();
+        put().unwrap();
+        // The whole of it, then its `new` alone, then by a symbolic link.
+        fs::rename(home.path().join("Maildir"), home.path().join("away/first")).unwrap();
+        assert!(matches!(put(), Err(MaildirError::Enter(_))));
+        fs::create_dir_all(home.path().join("Maildir/new")).unwrap();
+        fs::create_dir_all(home.path().join("Maildir/tmp")).unwrap();
+        put().unwrap();
+        assert_eq!((arrived("away/first/new"), arrived("Maildir/new")), (2, 1));
+        fs::rename(home.path().join("Maildir/new"), home.path().join("away/second")).unwrap();
+        assert!(matches!(put(), Err(MaildirError::Step { .. })));
+        fs::create_dir(home.path().join("Maildir/new")).unwrap();
+        put().unwrap();
+        assert_eq!((arrived("away/second"), arrived("Maildir/new")), (1, 1));
+        fs::rename(home.path().join("Maildir"), home.path().join("away/third")).unwrap();
+        std::os::unix::fs::symlink("away/first", home.path().join("Maildir")).unwrap();
+        put().unwrap();
+        assert_eq!((arrived("away/first/new"), arrived("away/third/new")), (3, 1));
+    }
+
+    #[test]
+    fn a_message_longer_than_its_opening_arrives_whole() {
+        let home = home_with(&["Maildir/tmp", "Maildir/new"]);
+        let text: Vec<u8> = (0..200_001_u32).map(|n| n as u8).collect();
+        deliver_to(home.path(), b"./Maildir/", &text).unwrap();
+        let arrived = files(&home.path().join("Maildir/new"));
+        let expected = [HEADING.return_path, HEADING.delivered_to, &text].concat();
+        assert_eq!(fs::read(&arrived[0]).unwrap(), expected);
     }
 
     #[test]
@@ -267,9 +371,10 @@ mod tests {
     fn a_message_that_cannot_be_read_leaves_nothing() {
         let home = home_with(&["Maildir/tmp", "Maildir/new"]);
         let directory = File::open(home.path()).unwrap();
-        let error = deliver(directory.as_fd(), b"Maildir/", &HEADING, &directory, &DirectorySyncs::default())
-            .unwrap_err();
-        assert!(matches!(error, MaildirError::Read(_)), "{error:?}");
+        // Its opening is known, and then it cannot be read any more.
+        let message = Message::open(&directory, &mut []).unwrap();
+        let error = deliver(directory.as_fd(), b"Maildir/", &HEADING, &message, &Directories::default());
+        assert!(matches!(error, Err(MaildirError::Read(_))), "{error:?}");
         assert!(files(&home.path().join("Maildir/tmp")).is_empty());
         assert!(files(&home.path().join("Maildir/new")).is_empty());
     }
@@ -277,8 +382,8 @@ mod tests {
     #[test]
     fn many_deliveries_at_once_all_arrive() {
         let home = home_with(&["Maildir/tmp", "Maildir/new"]);
-        let (directory, syncs) = (File::open(home.path()).unwrap(), DirectorySyncs::default());
-        let one = || deliver(directory.as_fd(), b"./Maildir/", &HEADING, &message(b"x"), &syncs).unwrap();
+        let directories = Directories::default();
+        let one = || put(home.path(), b"./Maildir/", b"x", &directories).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| (0..5).for_each(|_| one()));

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use deliver_local::arguments::{self, USAGE};
-use deliver_local::delivery::{Means, deliver};
+use deliver_local::delivery::{Means, Room, deliver};
 use deliver_local::output::{Direct, Output as _};
 use deliver_local::{exit, worker};
 
@@ -31,7 +31,8 @@ fn main() -> ExitCode {
     let Some(message) = os::process::inherited_fd(0) else {
         return exit::TEMPORARY.into();
     };
-    deliver(&delivery, &File::from(message), purpose, &means(), &mut Direct).into()
+    let mut room = Room::default();
+    deliver(&delivery, &File::from(message), purpose, &means(), &mut room, &mut Direct).into()
 }
 
 fn serve() -> ExitCode {
@@ -52,7 +53,8 @@ fn means() -> Means {
     Means {
         inherited: std::env::vars_os().collect(),
         door: queue::door::Door::from_environment(&home),
-        syncs: Default::default(),
+        maildirs: Default::default(),
+        homes: Default::default(),
         program_limit: Box::new(move || program_limit(&control)),
     }
 }

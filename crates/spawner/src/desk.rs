@@ -1,5 +1,6 @@
 //! What a trade can do: report, ask a worker, run a child.
 
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use contracts::spawn::{Report, SPAWN_SLOTS};
@@ -21,13 +22,13 @@ pub struct Desk<T: Trade> {
 }
 
 impl<T: Trade> Desk<T> {
-    pub(crate) fn new(workers_max: usize) -> Self {
-        Self {
+    pub(crate) fn new(workers_max: usize) -> io::Result<Self> {
+        Ok(Self {
             output: Output::default(),
-            pool: Pool::new(workers_max),
+            pool: Pool::new(workers_max)?,
             children: Vec::new(),
             slots: [false; SPAWN_SLOTS as usize],
-        }
+        })
     }
 
     pub(crate) fn is_in_use(&self, slot: u8) -> bool {

@@ -87,7 +87,7 @@ pub struct Local {
 }
 
 /// Names the workers that may make a delivery, or look a user up.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Key {
     /// `qmail-getpw`.
     Lookup,

@@ -43,7 +43,7 @@ const TOO_LONG: &[u8] = b"ZSorry, these addresses are too long. (#4.3.0)\n";
 enum Ready {
     Commands,
     Reports,
-    Worker(u64),
+    Workers,
     Child(usize),
     Grave,
 }
@@ -53,7 +53,7 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut reports = File::from(setting.reports);
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
-    let mut desk = Desk::new(setting.workers_max);
+    let mut desk = Desk::new(setting.workers_max).map_err(ServiceError::Poll)?;
     let mut buffer: Vec<u8> = Vec::new();
     desk.output.push(&[SPAWN_SLOTS]);
     while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
@@ -65,7 +65,7 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
         for ready in ready {
             match ready {
                 Ready::Reports => desk.output.write_to(&mut reports),
-                Ready::Worker(id) => desk.pool.ready(id, now, &mut buffer),
+                Ready::Workers => desk.pool.ready(now, &mut buffer).map_err(ServiceError::Poll)?,
                 Ready::Child(at) => {
                     if let Some(child) = desk.children.get_mut(at) {
                         child.ready();
@@ -105,10 +105,8 @@ fn wait<T: Trade>(
     if desk.output.is_pending() {
         add(Ready::Reports, reports.as_fd(), PollFlags::POLLOUT);
     }
-    for (worker, fd, wants_to_send) in desk.pool.descriptors() {
-        let flags = if wants_to_send { PollFlags::POLLIN | PollFlags::POLLOUT } else { PollFlags::POLLIN };
-        add(worker.map_or(Ready::Grave, Ready::Worker), fd, flags);
-    }
+    add(Ready::Workers, desk.pool.descriptor(), PollFlags::POLLIN);
+    desk.pool.ends().for_each(|end| add(Ready::Grave, end, PollFlags::POLLIN));
     for (at, child) in desk.children.iter().enumerate() {
         add(Ready::Child(at), child.descriptor(), PollFlags::POLLIN);
     }

@@ -1,5 +1,6 @@
 //! What differs between the spawners.
 
+use std::hash::Hash;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
@@ -33,7 +34,7 @@ impl Reason {
 /// Knows what a delivery is; see the crate's head for the order of calls.
 pub trait Trade: Sized {
     /// Names the workers that may make a delivery.
-    type Key: Clone + Eq;
+    type Key: Clone + Eq + Hash;
     /// Comes back with an answer, or with the news that there is none.
     type Ticket;
 

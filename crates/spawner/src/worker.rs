@@ -75,6 +75,8 @@ pub(crate) struct Worker<K, T> {
     leaving: bool,
     /// Its socket is closed, or it is not worth listening to: to be buried.
     pub over: bool,
+    /// Answers that it has given.
+    pub answered: u64,
     started: Instant,
     idle_since: Instant,
     unsent: VecDeque<Request<T>>,
@@ -95,6 +97,7 @@ impl<K, T> Worker<K, T> {
             has_spoken: false,
             leaving: false,
             over: false,
+            answered: 0,
             started: now,
             idle_since: now,
             unsent: VecDeque::new(),
@@ -199,6 +202,7 @@ impl<K, T> Worker<K, T> {
         match found.and_then(|at| self.sent.remove(at)) {
             Some(request) => {
                 self.idle_since = now;
+                self.answered = self.answered.saturating_add(1);
                 heard.push(Heard::Answer(request.ticket, packet.to_vec()));
             }
             // An answer to a question that nobody asked.

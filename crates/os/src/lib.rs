@@ -8,6 +8,7 @@
 //! - [`environment`]: forgetting a stranger's environment
 //! - [`fatal_signal`]: signals that end a program with a code, or are not heard
 //! - [`descriptors`]: closing what whoever started us left open
+//! - [`file_system`]: whether changes become durable in order
 //! - [`heap`]: how the allocator behaves
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`interfaces`]: this host's own addresses
@@ -25,6 +26,7 @@ pub mod child;
 pub mod descriptors;
 pub mod environment;
 pub mod fatal_signal;
+pub mod file_system;
 pub mod heap;
 pub mod home;
 pub mod interfaces;

@@ -5,7 +5,8 @@
 //!
 //! Names are relative to the queue directory.
 
-use std::io;
+use os::shared_sync::SharedSync;
+use std::{io, sync::Arc};
 
 /// What is known about a file without reading it. Times are seconds since 1970.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +37,15 @@ impl Stat {
 /// Names in a directory, read piece by piece.
 pub type Names = Box<dyn Iterator<Item = io::Result<Vec<u8>>> + Send>;
 
+/// One of several syncs to be made side by side.
+#[derive(Debug)]
+pub enum SyncStep<'a, F> {
+    /// Of a file.
+    File(&'a F),
+    /// Of a directory, shared with everybody else who syncs it.
+    Directory(&'a str, Arc<SharedSync>),
+}
+
 /// A disk. Every call may block; none is cached.
 pub trait Disk: Send + Sync {
     /// An open file. Closing an unnamed one that was never linked removes it.
@@ -59,14 +69,19 @@ pub trait Disk: Send + Sync {
     fn start_sync(&self, file: &Self::File);
     /// Returns when the file's bytes and size are on stable storage.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
-    /// Returns when both files are on stable storage and `meanwhile` has been done, in any order, perhaps at the same
-    /// time. First what became of the files.
-    fn sync_both(
-        &self,
-        files: [&Self::File; 2],
-        meanwhile: impl FnOnce() -> io::Result<()>,
-    ) -> (io::Result<()>, io::Result<()>) {
-        (files.iter().try_for_each(|file| self.sync(file)), meanwhile())
+    /// True where changes become durable in the order in which they are made, bytes counting from the moment that
+    /// [`Disk::write_out`] has returned (`os::file_system::keeps_order`).
+    fn keeps_order(&self) -> bool {
+        false
+    }
+    /// Returns when the file's bytes have left for the device. Makes nothing durable; see [`Disk::keeps_order`].
+    fn write_out(&self, file: &Self::File) -> io::Result<()>;
+    /// Makes all the syncs, in any order, perhaps at the same time, and says what became of each.
+    fn sync_all<const N: usize>(&self, steps: [SyncStep<'_, Self::File>; N]) -> [io::Result<()>; N] {
+        steps.map(|step| match step {
+            SyncStep::File(file) => self.sync(file),
+            SyncStep::Directory(name, shared) => shared.sync(|| self.sync_directory(name)),
+        })
     }
     /// Gives an unnamed file a name; fails when it is taken.
     fn link_unnamed(&self, file: &Self::File, name: &str) -> io::Result<()>;

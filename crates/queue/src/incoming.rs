@@ -8,6 +8,10 @@
 //! sync todo                                               S4, durable: accepted
 //! ```
 //!
+//! On a disk that keeps the order of changes ([`Disk::keeps_order`]) there is one wait instead of two: the bytes of both
+//! files are written out first, so that no name can be durable before what it stands for; then both names are made, and
+//! the four syncs are one round (docs/decisions/0021-one-round-where-order-is-kept.md).
+//!
 //! ID is the message's inode number, so the names are ours alone. The second step waits for nothing: nobody looks
 //! into `mess` for what is in neither `todo` nor `info`, so the link may be durable before the bytes are, and the
 //! three syncs can share one wait. What is dropped before it is accepted leaves nothing behind (D35), as files
@@ -15,7 +19,12 @@
 //!
 //! Where there are no files without a name, the message begins its life as `pid/...` and the envelope as `intd/ID`.
 
-use crate::{disk::Disk, enqueue_error::EnqueueError, store::Queue, todo::ENVELOPE_MAX_BYTES};
+use crate::{
+    disk::{Disk, SyncStep},
+    enqueue_error::EnqueueError,
+    store::Queue,
+    todo::ENVELOPE_MAX_BYTES,
+};
 use contracts::{QueueId, envelope, hand_off::HandOffDecoder};
 use message::received::{self, InvokedBy};
 use std::{
@@ -200,8 +209,12 @@ impl<D: Disk> Incoming<'_, D> {
         if disk.stat(&todo).is_ok() {
             return Err(EnqueueError::Todo(io::ErrorKind::AlreadyExists.into()));
         }
-        disk.start_sync(self.message.file());
-        disk.start_sync(envelope.file());
+        let files @ [message_file, envelope_file] = [self.message.file(), envelope.file()];
+        files.iter().for_each(|file| disk.start_sync(file));
+        let in_one_round = disk.keeps_order();
+        if in_one_round {
+            files.iter().try_for_each(|file| disk.write_out(file)).map_err(EnqueueError::Write)?;
+        }
         match &self.message {
             Draft::Unnamed(file) => disk.link_unnamed(file, &mess).map_err(EnqueueError::Mess)?,
             Draft::Named(_, name) => disk.link(name, &mess).map_err(EnqueueError::Mess)?,
@@ -211,11 +224,19 @@ impl<D: Disk> Incoming<'_, D> {
             disk.unlink(name).map_err(EnqueueError::Pid)?;
             self.made.retain(|made| made != name);
         }
-        let (files, name) = disk.sync_both([self.message.file(), envelope.file()], || {
-            self.queue.sync_directory(&layout.message_directory(id))
-        });
-        files.map_err(EnqueueError::Write)?;
-        name.map_err(EnqueueError::Mess)?; // S2, durable
+        let directory = layout.message_directory(id);
+        let durable_message = || {
+            [
+                SyncStep::File(message_file),
+                SyncStep::File(envelope_file),
+                self.queue.directory_step(&directory),
+            ]
+        };
+        if !in_one_round {
+            let [message, envelope, name] = disk.sync_all(durable_message());
+            message.and(envelope).map_err(EnqueueError::Write)?;
+            name.map_err(EnqueueError::Mess)?; // S2, durable
+        }
 
         if let (Draft::Unnamed(file), true) = (envelope, keep_intd)
             && disk.link_unnamed(file, &intd).is_ok()
@@ -226,10 +247,19 @@ impl<D: Disk> Incoming<'_, D> {
             Draft::Unnamed(file) => disk.link_unnamed(file, &todo).map_err(EnqueueError::Todo)?,
             Draft::Named(_, name) => disk.link(name, &todo).map_err(EnqueueError::Todo)?,
         }
-        // S4: qmail-send may see it from now on. Should the last sync fail, the envelope is taken back and the
-        // message left to the sweep: who has seen the envelope already must not miss the message.
+        // S4: qmail-send may see it from now on. Should a sync fail, the envelope is taken back and the message left to
+        // the sweep: who has seen the envelope already must not miss the message.
         let made = std::mem::replace(&mut self.made, vec![todo]);
-        self.queue.sync_directory("todo").map_err(EnqueueError::Todo)?; // S4, durable: accepted
+        if in_one_round {
+            let [message, envelope, name] = durable_message();
+            let steps = [message, envelope, name, self.queue.directory_step("todo")];
+            let [message, envelope, name, visible] = disk.sync_all(steps);
+            message.and(envelope).map_err(EnqueueError::Write)?;
+            name.map_err(EnqueueError::Mess)?;
+            visible.map_err(EnqueueError::Todo)?; // S4, durable: accepted
+        } else {
+            self.queue.sync_directory("todo").map_err(EnqueueError::Todo)?; // S4, durable: accepted
+        }
         self.made.clear();
         if let (Draft::Named(..), false) = (envelope, keep_intd) {
             let _ = made.iter().filter(|name| **name == intd).try_for_each(|name| disk.unlink(name));

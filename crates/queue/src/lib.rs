@@ -10,7 +10,7 @@
 //! | S4 | + | ? | + | ? | ? | ? | - | [`todo`] reads it, [`preprocessed`] makes it S5 |
 //! | S5 | + | - | - | + | ? | ? | ? | [`channel`], [`bounce`] |
 //!
-//! Accepted is what has a durable `todo/ID`; nothing is in `todo` before what it names is durable. [`clean`] takes
+//! Accepted is what has a durable `todo/ID`; no crash leaves anything in `todo` before what it names is durable. [`clean`] takes
 //! files away for `qmail-send`, which may not.
 //!
 //! Under all of them lies [`disk`], the list of durable steps, with `real` and, for crash tests, a simulated one.

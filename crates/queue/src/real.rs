@@ -4,7 +4,7 @@
 //! `qmail-send`.
 
 use crate::{
-    disk::{Disk, Names, Stat},
+    disk::{Disk, Names, Stat, SyncStep},
     side_by_side::SideBySide,
 };
 use nix::{
@@ -19,14 +19,17 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::{
-        fd::AsRawFd,
+        fd::{AsFd, AsRawFd},
         unix::{
             ffi::OsStringExt,
             fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
         },
     },
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Mode of every file, before the umask.
@@ -40,6 +43,10 @@ pub struct RealDisk {
     /// Reads wait for the device where they must.
     waits: bool,
     helpers: Option<Arc<SideBySide>>,
+    /// Changes become durable in the order in which they are made.
+    keeps_order: bool,
+    /// The kernel gives an open file a name only by way of `/proc`.
+    names_by_proc: Arc<AtomicBool>,
 }
 
 impl RealDisk {
@@ -52,6 +59,8 @@ impl RealDisk {
             unnamed: Path::new("/proc/self/fd").is_dir(),
             waits: true,
             helpers: None,
+            keeps_order: false,
+            names_by_proc: Arc::default(),
         }
     }
 
@@ -60,9 +69,22 @@ impl RealDisk {
         Self { unnamed: false, ..self }
     }
 
-    /// The same disk with threads that sync the files of a message side by side.
+    /// The same disk with threads that sync the files of a message side by side, and, where all of the queue that takes
+    /// a message in is on one file system that keeps the order of changes, in one round ([`Disk::keeps_order`]).
     pub fn with_threads(self) -> Self {
-        Self { helpers: Some(SideBySide::new()), ..self }
+        let keeps_order = os::file_system::keeps_order(&self.path("todo")) && self.is_one_file_system();
+        Self { helpers: Some(SideBySide::new()), keeps_order, ..self }
+    }
+
+    fn is_one_file_system(&self) -> bool {
+        let device = |name: &str| std::fs::metadata(self.path(name)).map(|found| found.dev());
+        let Ok(todo) = device("todo") else { return false };
+        let Ok(mut places) = self.names("mess") else { return false };
+        let on_it = |name: &[u8]| {
+            std::str::from_utf8(name)
+                .is_ok_and(|name| device(&format!("mess/{name}")).is_ok_and(|d| d == todo))
+        };
+        places.all(|name| name.is_ok_and(|name| on_it(&name)))
     }
 
     /// The same disk for who must not wait: to open, read, look at or remove something is `WouldBlock` unless
@@ -77,16 +99,16 @@ impl RealDisk {
 }
 
 impl Disk for RealDisk {
-    type File = File;
+    type File = Arc<File>;
 
-    fn create_unnamed(&self, directory: &str) -> io::Result<Option<File>> {
+    fn create_unnamed(&self, directory: &str) -> io::Result<Option<Arc<File>>> {
         if !self.unnamed {
             return Ok(None);
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(FILE_MODE).custom_flags(OFlag::O_TMPFILE.bits());
         match options.open(self.path(directory)) {
-            Ok(file) => Ok(Some(file)),
+            Ok(file) => Ok(Some(Arc::new(file))),
             // EISDIR: a kernel that does not know the flag and sees only a directory opened for writing.
             Err(error) => match error.raw_os_error().map(nix::errno::Errno::from_raw) {
                 Some(
@@ -97,27 +119,31 @@ impl Disk for RealDisk {
         }
     }
 
-    fn create(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(self.path(name))
+    fn create(&self, name: &str) -> io::Result<Arc<File>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(FILE_MODE).open(self.path(name)).map(Arc::new)
     }
 
-    fn open(&self, name: &str) -> io::Result<File> {
+    fn open(&self, name: &str) -> io::Result<Arc<File>> {
         if !self.waits {
-            return os::cached::open(&self.path(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK).map(File::from);
+            return os::cached::open(&self.path(name), OFlag::O_RDONLY | OFlag::O_NONBLOCK)
+                .map(|fd| Arc::new(File::from(fd)));
         }
         // Not to wait for a writer should somebody put a FIFO there.
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path(name))
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(self.path(name)).map(Arc::new)
     }
 
-    fn open_append(&self, name: &str) -> io::Result<File> {
-        OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(self.path(name))
+    fn open_append(&self, name: &str) -> io::Result<Arc<File>> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(FILE_MODE).open(self.path(name)).map(Arc::new)
     }
 
-    fn append(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
-        file.write_all(bytes)
+    fn append(&self, file: &Arc<File>, bytes: &[u8]) -> io::Result<()> {
+        (&mut file.as_ref()).write_all(bytes)
     }
 
-    fn read_at(&self, file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_at(&self, file: &Arc<File>, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<usize> {
         let mut total = 0usize;
         while !buffer.is_empty() {
             let read = match self.waits {
@@ -138,28 +164,46 @@ impl Disk for RealDisk {
         Ok(total)
     }
 
-    fn start_sync(&self, file: &File) {
+    fn start_sync(&self, file: &Arc<File>) {
         os::writeback::start(file);
     }
 
-    fn sync(&self, file: &File) -> io::Result<()> {
+    fn sync(&self, file: &Arc<File>) -> io::Result<()> {
         file.sync_all()
     }
 
-    fn sync_both(
-        &self,
-        files: [&File; 2],
-        meanwhile: impl FnOnce() -> io::Result<()>,
-    ) -> (io::Result<()>, io::Result<()>) {
+    fn keeps_order(&self) -> bool {
+        self.keeps_order
+    }
+
+    fn write_out(&self, file: &Arc<File>) -> io::Result<()> {
+        os::writeback::finish(file)
+    }
+
+    fn sync_all<const N: usize>(&self, steps: [SyncStep<'_, Arc<File>>; N]) -> [io::Result<()>; N] {
         match &self.helpers {
-            Some(helpers) => helpers.sync(files, meanwhile),
-            None => (files.iter().try_for_each(|file| file.sync_all()), meanwhile()),
+            Some(helpers) => helpers.sync(&self.root, steps),
+            None => steps.map(|step| match step {
+                SyncStep::File(file) => self.sync(file),
+                SyncStep::Directory(name, shared) => shared.sync(|| self.sync_directory(name)),
+            }),
         }
     }
 
-    fn link_unnamed(&self, file: &File, name: &str) -> io::Result<()> {
+    fn link_unnamed(&self, file: &Arc<File>, name: &str) -> io::Result<()> {
+        // Since Linux 6.10 whoever has opened a file may name it. Before, it took a privilege or the way by /proc,
+        // which makes and forgets entries there each time.
+        let to = self.path(name);
+        if !self.names_by_proc.load(Ordering::Relaxed) {
+            match linkat(file.as_fd(), "", AT_FDCWD, &to, AtFlags::AT_EMPTY_PATH) {
+                Err(nix::errno::Errno::ENOENT) => {}
+                done => return Ok(done?),
+            }
+        }
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, &self.path(name), AtFlags::AT_SYMLINK_FOLLOW)?)
+        linkat(AT_FDCWD, unnamed.as_str(), AT_FDCWD, &to, AtFlags::AT_SYMLINK_FOLLOW)?;
+        self.names_by_proc.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
@@ -203,12 +247,12 @@ impl Disk for RealDisk {
     fn stat(&self, name: &str) -> io::Result<Stat> {
         if !self.waits {
             let found = os::cached::open(&self.path(name), OFlag::O_PATH | OFlag::O_NOFOLLOW)?;
-            return self.stat_open(&found.into());
+            return self.stat_open(&Arc::new(found.into()));
         }
         std::fs::symlink_metadata(self.path(name)).map(|metadata| stat(&metadata))
     }
 
-    fn stat_open(&self, file: &File) -> io::Result<Stat> {
+    fn stat_open(&self, file: &Arc<File>) -> io::Result<Stat> {
         file.metadata().map(|metadata| stat(&metadata))
     }
 

@@ -4,12 +4,14 @@
 //! the first one waited for had it all; side by side they are in the same commit. When many messages do so at once
 //! they share commits anyway and more threads only cost, so in a crowd each syncs its own, one after the other.
 
-use crate::crew::Crew;
+use crate::{crew::Crew, disk::SyncStep};
+use os::shared_sync::SharedSync;
 use std::{
     fs::File,
     io,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -30,25 +32,50 @@ pub(crate) struct SideBySide {
     tasks: AtomicU64,
 }
 
-/// A file to sync.
+/// A sync for another thread.
 #[derive(Debug)]
 struct Task {
     number: u64,
-    file: File,
+    place: usize,
+    work: Work,
     ticket: Arc<Ticket>,
 }
 
-/// What the syncs of one message have come to.
-#[derive(Default, Debug)]
-struct Ticket {
-    state: Mutex<State>,
-    ended: Condvar,
+/// What to sync.
+#[derive(Clone, Debug)]
+enum Work {
+    File(Arc<File>),
+    Directory(PathBuf, Arc<SharedSync>),
 }
 
-#[derive(Default, Debug)]
+impl Work {
+    fn of(root: &Path, step: SyncStep<'_, Arc<File>>) -> Self {
+        match step {
+            SyncStep::File(file) => Self::File(Arc::clone(file)),
+            SyncStep::Directory(name, shared) => Self::Directory(root.join(name), shared),
+        }
+    }
+
+    fn carry_out(&self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.sync_all(),
+            Self::Directory(path, shared) => shared.sync(|| File::open(path)?.sync_all()),
+        }
+    }
+}
+
+/// What the syncs of one message have come to.
+#[derive(Debug)]
+struct Ticket {
+    state: Mutex<State>,
+    all_ended: Condvar,
+}
+
+#[derive(Debug)]
 struct State {
-    ended: usize,
-    error: Option<io::Error>,
+    /// How many other threads have yet to end.
+    left: usize,
+    failures: Vec<(usize, io::Error)>,
 }
 
 impl SideBySide {
@@ -56,67 +83,83 @@ impl SideBySide {
         Arc::new(Self { crew: Crew::new(), messages: AtomicUsize::new(0), tasks: AtomicU64::new(0) })
     }
 
-    /// Syncs the files and does `meanwhile`, in any order. Both have ended when this returns.
+    /// Makes all the syncs, of directories below `root`; the last in this thread. All have ended when this returns.
     pub(crate) fn sync<const N: usize>(
         self: &Arc<Self>,
-        files: [&File; N],
-        meanwhile: impl FnOnce() -> io::Result<()>,
-    ) -> (io::Result<()>, io::Result<()>) {
+        root: &Path,
+        steps: [SyncStep<'_, Arc<File>>; N],
+    ) -> [io::Result<()>; N] {
         let _present = Present::of(&self.messages);
+        let works = steps.map(|step| Work::of(root, step));
         if self.messages.load(Ordering::Relaxed) > CROWD {
-            return (files.iter().try_for_each(|file| file.sync_all()), meanwhile());
+            return works.map(|work| work.carry_out());
         }
-        let ticket = Arc::new(Ticket::default());
-        let handed_on = files.iter().filter(|file| self.hand_on(file, &ticket)).count();
-        let meanwhile = meanwhile();
-        (ticket.wait(handed_on), meanwhile)
+        let others = N.saturating_sub(1);
+        let state = State { left: others, failures: Vec::new() };
+        let ticket = Arc::new(Ticket { state: Mutex::new(state), all_ended: Condvar::new() });
+        for (place, work) in works.into_iter().enumerate() {
+            if place < others {
+                self.hand_on(place, work, &ticket);
+            } else {
+                ticket.note(place, work.carry_out());
+            }
+        }
+        let mut failures = ticket.wait();
+        std::array::from_fn(|place| match failures.iter().position(|(failed, _)| *failed == place) {
+            Some(at) => Err(failures.swap_remove(at).1),
+            None => Ok(()),
+        })
     }
 
-    /// False when the sync was made here, for want of a descriptor or a thread; its failure is in the ticket.
-    fn hand_on(self: &Arc<Self>, file: &File, ticket: &Arc<Ticket>) -> bool {
-        let Ok(handle) = file.try_clone() else {
-            ticket.note(file.sync_all());
-            return false;
-        };
+    /// Gives work to another thread; for want of one it is done here.
+    fn hand_on(self: &Arc<Self>, place: usize, work: Work, ticket: &Arc<Ticket>) {
         let number = self.tasks.fetch_add(1, Ordering::Relaxed);
-        if self.crew.offer(Task { number, file: handle, ticket: Arc::clone(ticket) }) {
-            return true;
+        let own = work.clone();
+        if self.crew.offer(Task { number, place, work, ticket: Arc::clone(ticket) }) {
+            return;
         }
         let all = Arc::clone(self);
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            while let Some(task) = all.crew.next(THREAD_LINGER) {
-                task.ticket.end(task.file.sync_all());
+            while let Some(Task { place, work, ticket, .. }) = all.crew.next(THREAD_LINGER) {
+                let result = work.carry_out();
+                drop(work); // Whoever is woken finds the file closed here.
+                ticket.end(place, result);
             }
         });
         if thread.is_err() && self.crew.withdraw(|task| task.number == number) {
-            ticket.note(file.sync_all());
-            return false;
+            ticket.end(place, own.carry_out());
         }
-        true
     }
 }
 
 impl Ticket {
-    fn note(&self, result: io::Result<()>) {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, place: usize, result: io::Result<()>) {
         if let Err(error) = result {
-            self.state.lock().unwrap_or_else(PoisonError::into_inner).error = Some(error);
+            self.lock().failures.push((place, error));
         }
     }
 
-    fn end(&self, result: io::Result<()>) {
-        self.note(result);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.ended = state.ended.saturating_add(1);
+    fn end(&self, place: usize, result: io::Result<()>) {
+        self.note(place, result);
+        let mut state = self.lock();
+        state.left = state.left.saturating_sub(1);
+        let is_last = state.left == 0;
         drop(state);
-        self.ended.notify_one();
+        if is_last {
+            self.all_ended.notify_one();
+        }
     }
 
-    fn wait(&self, handed_on: usize) -> io::Result<()> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.ended < handed_on {
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+    fn wait(&self) -> Vec<(usize, io::Error)> {
+        let mut state = self.lock();
+        while state.left > 0 {
+            state = self.all_ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.error.take().map_or(Ok(()), Err)
+        std::mem::take(&mut state.failures)
     }
 }
 
@@ -144,16 +187,22 @@ mod tests {
     #[test]
     fn many_messages_at_once_are_all_synced() {
         let all = SideBySide::new();
-        let directory = tempfile::tempdir().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("new")).unwrap();
+        let shared = Arc::new(SharedSync::default());
         std::thread::scope(|scope| {
             for _ in 0..CROWD * 2 {
                 scope.spawn(|| {
-                    let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+                    let files = [(); 2].map(|()| Arc::new(tempfile::tempfile().unwrap()));
                     for _ in 0..5 {
-                        let new = File::open(directory.path()).unwrap();
-                        let (synced, meanwhile) = all.sync([&files[0], &files[1]], || new.sync_all());
-                        synced.and(meanwhile).unwrap();
+                        let steps = [
+                            SyncStep::File(&files[0]),
+                            SyncStep::File(&files[1]),
+                            SyncStep::Directory("new", shared.clone()),
+                        ];
+                        all.sync(root.path(), steps).into_iter().for_each(|synced| synced.unwrap());
                     }
+                    assert!(files.iter().all(|file| Arc::strong_count(file) == 1));
                 });
             }
         });
@@ -161,18 +210,19 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_any_is_told_and_is_not_the_next_ones() {
+    fn a_failure_of_any_is_told_in_its_place_and_is_not_the_next_ones() {
         let all = SideBySide::new();
-        let good = tempfile::tempfile().unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let good = Arc::new(tempfile::tempfile().unwrap());
         // A pipe cannot be synced.
-        let pipe = File::from(OwnedFd::from(io::pipe().unwrap().0));
-        for files in [[&pipe, &good], [&good, &pipe], [&pipe, &pipe]] {
-            let (synced, meanwhile) = all.sync(files, || Ok(()));
-            assert!(synced.is_err());
-            meanwhile.unwrap();
+        let pipe = Arc::new(File::from(OwnedFd::from(io::pipe().unwrap().0)));
+        for bad in 0..16_u32 {
+            let is_bad = |place: usize| bad & (1 << place) != 0;
+            let file = |place| SyncStep::File(if is_bad(place) { &pipe } else { &good });
+            let name = if is_bad(3) { "absent" } else { "." };
+            let steps = [file(0), file(1), file(2), SyncStep::Directory(name, Arc::default())];
+            let synced = all.sync(root.path(), steps);
+            assert_eq!(synced.map(|result| result.is_err()), [0, 1, 2, 3].map(is_bad));
         }
-        let (synced, meanwhile) = all.sync([&good, &good], || Err(io::ErrorKind::Other.into()));
-        synced.unwrap();
-        assert!(meanwhile.is_err());
     }
 }

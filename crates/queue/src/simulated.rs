@@ -6,6 +6,8 @@
 //! a restart finds: of everything that was not synced, nothing, all of it, or any part in any order, as real file
 //! systems may.
 
+mod order;
+
 use crate::disk::{Disk, Names, Stat};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,13 +40,34 @@ struct State {
     calls: u64,
     stop_after: Option<u64>,
     no_unnamed: bool,
+    claims_order: bool,
+    /// On a disk that keeps order: what each moment since the last sync would leave.
+    moments: Option<Vec<order::Moment>>,
+    syncs: Calls,
+    write_outs: Calls,
     clock: i64,
+}
+
+/// Calls of a kind, one of which may be made to do nothing.
+#[derive(Clone, Copy, Debug, Default)]
+struct Calls {
+    count: u64,
+    left_out: Option<u64>,
+}
+
+impl Calls {
+    fn is_left_out(&mut self) -> bool {
+        let this = self.count;
+        self.count = this.saturating_add(1);
+        self.left_out == Some(this)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 struct Content {
     bytes: Vec<u8>,
     modified: i64,
+    out: Option<(Vec<u8>, i64)>,
     stable: Option<(Vec<u8>, i64)>,
 }
 
@@ -97,6 +120,38 @@ impl SimulatedDisk {
         self
     }
 
+    /// From now on changes become durable in the order in which they are made.
+    pub fn keeping_order(self) -> Self {
+        let mut state = self.lock();
+        (state.claims_order, state.moments) = (true, Some(Vec::new()));
+        state.commit();
+        drop(state);
+        self
+    }
+
+    /// From now on it says that it keeps order, and does not.
+    pub fn claiming_order(self) -> Self {
+        self.lock().claims_order = true;
+        self
+    }
+
+    /// The nth sync from the beginning will do nothing, and say that it was done.
+    pub fn without_sync(self, n: u64) -> Self {
+        self.lock().syncs.left_out = Some(n);
+        self
+    }
+
+    /// The same of the nth write-out.
+    pub fn without_write_out(self, n: u64) -> Self {
+        self.lock().write_outs.left_out = Some(n);
+        self
+    }
+
+    /// How many syncs there were.
+    pub fn syncs(&self) -> u64 {
+        self.lock().syncs.count
+    }
+
     /// Lets `calls` more calls through and fails all that follow, as a machine that has stopped.
     pub fn stop_after(&self, calls: u64) {
         let mut state = self.lock();
@@ -115,7 +170,8 @@ impl SimulatedDisk {
             Survives::Some(seed) => seed,
             Survives::Nothing | Survives::Everything => 0,
         };
-        for directory in state.directories.values_mut() {
+        let went_back = state.go_back(survives, &mut dice);
+        for directory in state.directories.values_mut().filter(|_| !went_back) {
             let mut names = directory.stable.clone();
             for (name, history) in &directory.since {
                 let last = match survives {
@@ -149,11 +205,13 @@ impl SimulatedDisk {
                 _ => {}
             }
             file.stable = Some((file.bytes.clone(), file.modified));
+            file.out.clone_from(&file.stable);
         }
         let named: BTreeSet<u64> = state.directories.values().flat_map(|d| d.now.values().copied()).collect();
         state.files.retain(|inode, _| named.contains(inode));
         state.open.clear();
         (state.calls, state.stop_after) = (0, None);
+        state.commit();
         Self { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -217,6 +275,7 @@ impl State {
         }
         directory.since.entry(file.clone()).or_default().push(Some(inode));
         directory.now.insert(file, inode);
+        self.remember();
         Ok(())
     }
 
@@ -224,6 +283,7 @@ impl State {
         let (directory, file) = self.directory(name)?;
         let inode = directory.now.remove(&file).ok_or(io::ErrorKind::NotFound)?;
         directory.since.entry(file).or_default().push(None);
+        self.remember();
         Ok(inode)
     }
 
@@ -320,8 +380,27 @@ impl Disk for SimulatedDisk {
 
     fn sync(&self, file: &SimulatedFile) -> io::Result<()> {
         let mut state = self.step()?;
+        if state.syncs.is_left_out() {
+            return Ok(());
+        }
         let content = state.content(file.inode)?;
         content.stable = Some((content.bytes.clone(), content.modified));
+        content.out.clone_from(&content.stable);
+        state.commit();
+        Ok(())
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.lock().claims_order
+    }
+
+    fn write_out(&self, file: &SimulatedFile) -> io::Result<()> {
+        let mut state = self.step()?;
+        if !state.write_outs.is_left_out() {
+            let content = state.content(file.inode)?;
+            content.out = Some((content.bytes.clone(), content.modified));
+            state.remember();
+        }
         Ok(())
     }
 
@@ -352,6 +431,10 @@ impl Disk for SimulatedDisk {
 
     fn sync_directory(&self, name: &str) -> io::Result<()> {
         let mut state = self.step()?;
+        if state.syncs.is_left_out() {
+            return Ok(());
+        }
+        state.commit();
         let directory = state.directories.get_mut(name).ok_or(io::ErrorKind::NotFound)?;
         directory.stable = directory.now.clone();
         let let_go: Vec<u64> =

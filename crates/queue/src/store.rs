@@ -1,6 +1,10 @@
 //! An open queue: a disk, the layout found on it, and the directory syncs that its users share.
 
-use crate::{disk::Disk, layout::Layout, real::RealDisk};
+use crate::{
+    disk::{Disk, SyncStep},
+    layout::Layout,
+    real::RealDisk,
+};
 use os::shared_sync::SharedSync;
 use std::{
     collections::BTreeMap,
@@ -54,13 +58,19 @@ impl<D: Disk> Queue<D> {
     /// Syncs a directory; callers that come together share a sync. As many directories as there are in a queue are
     /// kept.
     pub(crate) fn sync_directory(&self, name: &str) -> io::Result<()> {
-        let shared = {
-            let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
-            match syncs.get(name) {
-                Some(shared) => Arc::clone(shared),
-                None => Arc::clone(syncs.entry(name.to_owned()).or_default()),
-            }
-        };
-        shared.sync(|| self.disk.sync_directory(name))
+        self.shared_sync(name).sync(|| self.disk.sync_directory(name))
+    }
+
+    /// The sync of a directory as a step among others.
+    pub(crate) fn directory_step<'a>(&self, name: &'a str) -> SyncStep<'a, D::File> {
+        SyncStep::Directory(name, self.shared_sync(name))
+    }
+
+    fn shared_sync(&self, name: &str) -> Arc<SharedSync> {
+        let mut syncs = self.syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        match syncs.get(name) {
+            Some(shared) => Arc::clone(shared),
+            None => Arc::clone(syncs.entry(name.to_owned()).or_default()),
+        }
     }
 }

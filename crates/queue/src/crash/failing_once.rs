@@ -57,6 +57,12 @@ impl Disk for FailingOnce {
     fn start_sync(&self, file: &SimulatedFile) {
         self.disk.start_sync(file);
     }
+    fn keeps_order(&self) -> bool {
+        self.disk.keeps_order()
+    }
+    fn write_out(&self, file: &SimulatedFile) -> io::Result<()> {
+        self.step()?.write_out(file)
+    }
     fn sync(&self, file: &SimulatedFile) -> io::Result<()> {
         self.step()?.sync(file)
     }

@@ -1,10 +1,13 @@
 //! The door into the queue, for callers that may block (contract 6.2). An event loop has its own client in `receive`.
 //!
 //! ```text
-//! QMAILQUEUE set        run that program                    (program.rs)
-//! else run/queue there  talk to the service                 (service_client.rs)
-//! else                  run bin/qmail-queue                 (program.rs)
+//! QMAILQUEUE set             run that program               (program.rs)
+//! else run/queue takes us    talk to the service            (service_client.rs)
+//! else                  run bin/qmail-queue            (program.rs)
 //! ```
+//!
+//! A service whose places are all taken says so at once; what was handed to it by then goes to the program instead. Others
+//! who hold on to the service keep nobody from sending.
 //!
 //! Whichever it is, the caller does the same:
 //!
@@ -74,7 +77,7 @@ impl Door {
                 Err(_) => program::start(&self.home, "bin/qmail-queue".as_ref(), around)?,
             },
         };
-        Ok(HandOff { way, part: Part::Message })
+        Ok(HandOff { way, part: Part::Message, home: self.home.clone() })
     }
 }
 
@@ -148,6 +151,7 @@ enum Way {
 pub struct HandOff {
     way: Way,
     part: Part,
+    home: PathBuf,
 }
 
 impl HandOff {
@@ -194,8 +198,15 @@ impl HandOff {
         } else {
             self.put(b"\0");
         }
-        match self.way {
-            Way::Service(service) => service.finish(),
+        let way = match self.way {
+            Way::Service(service) => match service.finish() {
+                Ok(answer) => return answer,
+                Err(turned_away) => by_program(&self.home, turned_away, self.part),
+            },
+            way => way,
+        };
+        match way {
+            Way::Service(_) => Err(Refused::with(QueueExit::ServerRefusedForNow as u8, b"", 0)),
             Way::Program(program) => program.finish(),
             Way::Impossible(exit) => Err(Refused::with(exit as u8, b"", 0)),
         }
@@ -213,10 +224,34 @@ impl HandOff {
 
     fn put(&mut self, bytes: &[u8]) {
         match &mut self.way {
-            Way::Service(service) => service.put(bytes),
+            Way::Service(service) => {
+                service.put(bytes);
+                if service.is_turned_away() {
+                    let refused = Way::Impossible(QueueExit::ServerRefusedForNow);
+                    if let Way::Service(service) = std::mem::replace(&mut self.way, refused) {
+                        self.way = by_program(&self.home, service, self.part);
+                    }
+                }
+            }
             Way::Program(program) => program.put(bytes),
             Way::Impossible(_) => {}
         }
+    }
+}
+
+/// Hands to `bin/qmail-queue` what the service had no place for. That program looks at nothing around it, so ours will do.
+fn by_program(home: &Path, turned_away: service_client::Service, part: Part) -> Way {
+    let (message, envelope) = turned_away.kept();
+    match program::start(home, "bin/qmail-queue".as_ref(), &Surroundings::default()) {
+        Ok(Way::Program(mut program)) => {
+            program.put(&message);
+            if part == Part::Envelope {
+                program.end_message();
+                program.put(&envelope);
+            }
+            Way::Program(program)
+        }
+        _ => Way::Impossible(QueueExit::ServerRefusedForNow),
     }
 }
 

@@ -288,3 +288,26 @@ fn a_full_service_makes_room_by_closing_what_has_been_idle_longest() {
     let closed = connections.iter_mut().filter_map(|c| c.read(&mut [0]).ok()).count();
     assert!((1..=3).contains(&closed), "{closed}");
 }
+
+#[test]
+fn who_finds_no_place_at_the_service_goes_by_the_program() {
+    let _alone = alone();
+    let home = home();
+    script(home.path(), "bin/qmail-queue", "exec 3<&1; cat > message; cat <&3 > envelope");
+    let listener = UnixListener::bind(home.path().join("run/queue")).unwrap();
+    let sizes = [10, 100_000, 300_000, 5_000_000];
+    let service = std::thread::spawn(move || {
+        for _ in sizes {
+            let (mut stream, _) = listener.accept().unwrap();
+            let reply = contracts::queue_service::Reply { exit: 71, qp: 0, text: Vec::new() };
+            io::Write::write_all(&mut stream, &reply.encode()).unwrap();
+        }
+    });
+    for size in sizes {
+        let message: Vec<u8> = (0..size).map(|n: u32| n.to_le_bytes()[1]).collect();
+        send(&Door::new(home.path(), None), &message, &[b"a@x", b"b@y"]).unwrap();
+        assert!(fs::read(home.path().join("message")).unwrap() == message, "{size}");
+        assert_eq!(fs::read(home.path().join("envelope")).unwrap(), b"Fs@x\0Ta@x\0Tb@y\0\0");
+    }
+    service.join().unwrap();
+}

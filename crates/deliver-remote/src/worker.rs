@@ -15,7 +15,7 @@ use contracts::HELLO;
 use contracts::remote_worker::{PACKET_MAX_BYTES, decode_request, encode_answer};
 use os::packet;
 use tokio::io::Interest;
-use tokio::net::UnixDatagram;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -34,8 +34,8 @@ pub const MOST_DELIVERIES: usize = 256;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Shared {
-    /// A sequenced-packet socket; what tokio calls a datagram socket waits for it just as well.
-    socket: UnixDatagram,
+    /// Waited for in one direction: it becomes writable whenever qmail-rspawn reads an answer, which is no news.
+    socket: AsyncFd<OwnedFd>,
     deliverer: Deliverer,
     pool: Pool,
     running: Cell<usize>,
@@ -49,7 +49,7 @@ pub async fn serve(home: &Path, socket: OwnedFd) -> io::Result<()> {
     packet::send(socket.as_fd(), HELLO, None)?;
     let pool = Pool::new();
     let shared = Rc::new(Shared {
-        socket: UnixDatagram::from_std(socket.into())?,
+        socket: waited_for(socket, Interest::READABLE)?,
         deliverer: Deliverer::new(home, Some(pool.clone())),
         pool,
         running: Cell::new(0),
@@ -62,6 +62,12 @@ pub async fn serve(home: &Path, socket: OwnedFd) -> io::Result<()> {
     served
 }
 
+/// An owned descriptor keeps its number for as long as it lives, which is what the new, unsafe form asks for.
+#[expect(deprecated)]
+fn waited_for(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(fd, interest)
+}
+
 /// Takes requests until the socket is closed or nothing has been going on for [`IDLE_LIMIT`].
 async fn receive_all(shared: &Rc<Shared>) -> io::Result<()> {
     let mut buffer = vec![0; PACKET_MAX_BYTES];
@@ -71,20 +77,17 @@ async fn receive_all(shared: &Rc<Shared>) -> io::Result<()> {
             shared.ended.notified().await;
             continue;
         }
-        let readable = tokio::select! {
-            ready = shared.socket.readable() => { ready?; true }
-            () = shared.ended.notified() => false,
+        let ready = tokio::select! {
+            ready = shared.socket.readable() => Some(ready?),
+            () = shared.ended.notified() => None,
             () = tokio::time::sleep_until(quiet_since + IDLE_LIMIT), if shared.running.get() == 0 => return Ok(()),
         };
         quiet_since = Instant::now();
-        if !readable {
+        let Some(mut ready) = ready else { continue };
+        let Ok(received) = ready.try_io(|socket| packet::receive(socket.as_fd(), &mut buffer)) else {
             continue;
-        }
-        let receive = || packet::receive(shared.socket.as_fd(), &mut buffer);
-        let received = match shared.socket.try_io(Interest::READABLE, receive) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            other => other?,
         };
+        let received = received?;
         if received.length == 0 {
             return Ok(());
         }
@@ -115,12 +118,20 @@ async fn receive_all(shared: &Rc<Shared>) -> io::Result<()> {
 impl Shared {
     /// Nothing can be done about an answer that cannot be sent: whoever asked is gone, and so are we, soon.
     async fn answer(&self, packet: &[u8]) {
-        while self.socket.writable().await.is_ok() {
-            let send = || packet::send(self.socket.as_fd(), packet, None);
-            match self.socket.try_io(Interest::WRITABLE, send) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                _ => return,
+        let would_block =
+            |sent: io::Result<()>| matches!(sent, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        let send = || packet::send(self.socket.as_fd(), packet, None);
+        if !would_block(send()) {
+            return;
+        }
+        // Rare enough to be waited for by a descriptor of its own.
+        let Ok(own) = self.socket.as_fd().try_clone_to_owned() else { return };
+        let Ok(own) = waited_for(own, Interest::WRITABLE) else { return };
+        while let Ok(mut ready) = own.writable().await {
+            if !would_block(send()) {
+                return;
             }
+            ready.clear_ready();
         }
     }
 }

@@ -4,11 +4,14 @@ use crate::verdict::Verdict;
 use contracts::queue_exit::{CRASHED_TEXT, QueueExit};
 use contracts::queue_service::{CHUNK_MAX_BYTES, REPLY_HEAD_BYTES, Reply, TEXT_MAX_BYTES, chunk_head};
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+
+mod stream;
+
+use stream::Stream;
 
 /// How often, and how long apart, a crowded service is tried before `bin/qmail-queue` is run instead.
 const CROWDED_TRIES: u32 = 50;
@@ -18,7 +21,7 @@ const CROWDED_PAUSE: Duration = Duration::from_millis(20);
 /// One connection, which carries one hand-off after the other.
 #[derive(Debug)]
 pub struct Connection {
-    stream: UnixStream,
+    stream: Stream,
     /// Bytes of the present hand-off have gone out.
     begun: bool,
     failed: bool,
@@ -39,15 +42,14 @@ impl Connection {
                 other => break other?,
             }
         };
-        Ok(Self { stream, begun: false, failed: false })
+        Ok(Self { stream: Stream::new(stream)?, begun: false, failed: false })
     }
 
     /// False once the service has closed it. An idle service says nothing, so anything else to read is wrong, too.
     ///
     /// What the event loop has not heard of yet goes unseen; [`Connection::finish`] finds that out by itself.
     pub fn is_alive(&self) -> bool {
-        let mut byte = [0u8; 1];
-        matches!(self.stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+        self.stream.is_silent()
     }
 
     /// Sends message bytes.
@@ -57,8 +59,7 @@ impl Connection {
         }
         self.begun = true;
         for chunk in bytes.chunks(CHUNK_MAX_BYTES) {
-            let sent = write_both(&mut self.stream, &chunk_head(chunk.len()), chunk).await;
-            if sent.is_err() {
+            if self.stream.write(&chunk_head(chunk.len()), chunk).await.is_err() {
                 self.failed = true;
                 return;
             }
@@ -83,7 +84,7 @@ impl Connection {
         push_chunks(&mut wire, envelope);
         wire.extend_from_slice(&chunk_head(0));
         if !self.failed {
-            self.failed = self.stream.write_all(&wire).await.is_err();
+            self.failed = self.stream.write(&wire, &[]).await.is_err();
         }
         if self.failed && !self.begun {
             // Not one whole hand-off can have arrived, since its last bytes were refused.
@@ -91,7 +92,7 @@ impl Connection {
                 Ok(connection) => self = connection,
                 Err(_) => return (crashed(), None),
             }
-            self.failed = self.stream.write_all(&wire).await.is_err();
+            self.failed = self.stream.write(&wire, &[]).await.is_err();
         }
         if self.failed {
             return (Verdict::from_exit(QueueExit::ReadError as u8, 0, b""), None);
@@ -125,19 +126,6 @@ impl Connection {
             }
         }
     }
-}
-
-/// Writes one after the other without putting them together first.
-async fn write_both(stream: &mut UnixStream, head: &[u8], bytes: &[u8]) -> io::Result<()> {
-    let mut slices = [IoSlice::new(head), IoSlice::new(bytes)];
-    let mut left = slices.as_mut_slice();
-    while !left.is_empty() {
-        match stream.write_vectored(left).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            count => IoSlice::advance_slices(&mut left, count),
-        }
-    }
-    Ok(())
 }
 
 /// The service went away: what became of the message is not known, so the client tries again.

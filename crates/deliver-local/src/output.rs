@@ -66,12 +66,13 @@ impl Captured {
     }
 
     /// What was said. Waits until everybody who may still say something is gone, also what a program left running
-    /// behind it, as qmail-lspawn always has: its words belong to the report. With `patience` the wait ends then.
-    pub fn finish(self, patience: Option<Duration>) -> Vec<u8> {
+    /// behind it, as qmail-lspawn always has: its words belong to the report. With `patience`, which is asked for only
+    /// if there was a program, the wait ends then.
+    pub fn finish(self, patience: impl FnOnce() -> Option<Duration>) -> Vec<u8> {
         let Self { limit, mut text, pipe } = self;
         if let Some((writer, heard)) = pipe {
             drop(writer);
-            let mut bytes = heard.wait(patience);
+            let mut bytes = heard.wait(patience());
             bytes.truncate(limit.saturating_sub(text.len()));
             text.append(&mut bytes);
         }
@@ -171,11 +172,11 @@ mod tests {
         std::fs::File::from(stdout).write_all(b"two ").unwrap();
         output.complain(b"three ");
         std::fs::File::from(stderr).write_all(&[b'x'; 200_000]).unwrap();
-        assert_eq!(output.finish(None), b"one two three xxxxxx");
+        assert_eq!(output.finish(|| None), b"one two three xxxxxx");
 
         let mut output = Captured::new(3);
         output.say(b"much too long");
-        assert_eq!(output.finish(None), b"muc");
+        assert_eq!(output.finish(|| None), b"muc");
     }
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
         let mut output = Captured::new(20);
         let (stdout, _) = output.for_program().unwrap();
         output.say(b"done");
-        assert!(b"done".starts_with(&output.finish(Some(Duration::from_millis(20)))));
+        assert!(b"done".starts_with(&output.finish(|| Some(Duration::from_millis(20)))));
         std::fs::File::from(stdout).write_all(b"still there").unwrap();
     }
 }

@@ -149,7 +149,7 @@ mod tests {
         let environment = vec![("PATH".into(), "/usr/bin:/bin".into()), ("X".into(), "y".into())];
         let around = Surroundings { home: b"/", environment: &environment, limit };
         let result = run(command.as_bytes(), &message, &around, &mut output);
-        (result, String::from_utf8(output.finish(None)).unwrap())
+        (result, String::from_utf8(output.finish(|| None)).unwrap())
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn one(delivery: &Delivery, message: Option<OwnedFd>, means: &Means, room: &mut 
             Failure::Rewind.exit()
         }
     };
-    (exit, output.finish((means.program_limit)()))
+    (exit, output.finish(|| (means.program_limit)()))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ static DELIVERIES: AtomicU64 = AtomicU64::new(0);
 pub fn fresh() -> Vec<u8> {
     static HOST: OnceLock<Vec<u8>> = OnceLock::new();
     static RANDOM: OnceLock<u32> = OnceLock::new();
+    static PROCESS: OnceLock<u32> = OnceLock::new();
     let host = HOST.get_or_init(|| {
         escaped_host(
             &nix::unistd::gethostname()
@@ -30,7 +31,7 @@ pub fn fresh() -> Vec<u8> {
     name(
         now.as_secs(),
         &Uniq {
-            process: std::process::id(),
+            process: *PROCESS.get_or_init(std::process::id),
             microseconds: now.subsec_micros(),
             random,
             delivery: DELIVERIES.fetch_add(1, Ordering::Relaxed),

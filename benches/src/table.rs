@@ -17,6 +17,9 @@ use std::time::Duration;
 /// Messages of a run under strace.
 const COUNTED: u64 = 200;
 
+/// Messages before a row is measured, or one for each session.
+const WARM: usize = 20;
+
 /// A run of a row that takes longer than this is the only one of its server.
 const LONG: Duration = Duration::from_secs(25);
 
@@ -98,7 +101,7 @@ pub fn measure(case: &Case, mtas: &[Mta], ends: &Ends, rounds: usize, first: &mu
     let mut cells: Vec<Cell> =
         able.iter().map(|m| Cell { name: m.facts.name, runs: Vec::new(), calls: None }).collect();
     // Whatever is made on first use is made before the time is taken.
-    let warm = Case { messages: u64::try_from(case.sessions * 2)?, ..case.clone() };
+    let warm = Case { messages: u64::try_from(case.sessions.max(WARM))?, ..case.clone() };
     for mta in &able {
         let _ = next(mta, &warm, ends, first)?;
     }

@@ -56,7 +56,7 @@ pub fn write(results: &Results) -> String {
     table.add(
         "rounds of syncing an accepted message waits for",
         "3",
-        Some(("2, by the steps in `crates/queue/src/incoming.rs`".to_owned(), true)),
+        Some(("at most 2, by the steps in `crates/queue/src/incoming.rs`".to_owned(), true)),
     );
     table.cycles(results);
     let idle = |name: &str| results.servers.iter().find(|s| s.name == name).map(|s| s.idle.bytes);

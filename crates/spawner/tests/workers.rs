@@ -47,6 +47,7 @@ const TESTS: &[(&str, fn())] = &[
     ("one_worker_makes_all_deliveries_of_an_owner", one_worker_makes_all_deliveries_of_an_owner),
     ("each_owner_has_a_worker_of_his_own", each_owner_has_a_worker_of_his_own),
     ("more_owners_than_workers_are_served", more_owners_than_workers_are_served),
+    ("a_row_of_owners_leaves_workers_to_who_comes_back", a_row_of_owners_leaves_workers_to_who_comes_back),
     ("a_hostile_worker_harms_its_own_deliveries_only", a_hostile_worker_harms_its_own_deliveries_only),
     ("a_worker_that_never_answers_delays_nobody_else", a_worker_that_never_answers_delays_nobody_else),
     ("a_worker_that_leaves_as_it_is_asked_is_replaced", a_worker_that_leaves_as_it_is_asked_is_replaced),
@@ -95,12 +96,29 @@ fn more_owners_than_workers_are_served() {
         bench.deliver(0, &format!("{name}@x"));
         assert_eq!(bench.reports(1)[&0].outcome, Outcome::Delivered);
     }
-    // Those that had been idle for longest were asked to leave; give the last of them its moment.
+    // Those that had no place any more were asked to leave; give the last of them its moment.
     let start = std::time::Instant::now();
     while children().len() > WORKERS_MAX {
         assert!(start.elapsed().as_secs() < 10, "{} workers", children().len());
         std::thread::yield_now();
     }
+    bench.end();
+}
+
+fn a_row_of_owners_leaves_workers_to_who_comes_back() {
+    let names: Vec<String> = (0..12).map(|n| format!("good{n}")).collect();
+    let mut bench = Bench::with_workers(&names.iter().map(String::as_str).collect::<Vec<_>>(), 8);
+    let mut pids = BTreeSet::new();
+    for _ in 0..2 {
+        for name in &names {
+            bench.deliver(0, &format!("{name}@x"));
+            let report = bench.reports(1).remove(&0).unwrap();
+            assert_eq!(report.outcome, Outcome::Delivered);
+            pids.insert(report.text);
+        }
+    }
+    // Seven of them find the same worker again, five share the eighth place.
+    assert_eq!(pids.len(), 12 + 5, "{pids:?}");
     bench.end();
 }
 
@@ -254,6 +272,10 @@ struct Bench {
 impl Bench {
     /// With an owner, and a home, of each of these names.
     fn new(names: &[&str]) -> Self {
+        Self::with_workers(names, WORKERS_MAX)
+    }
+
+    fn with_workers(names: &[&str], workers_max: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
         for path in ["bin", "users", "queue/mess/7"] {
@@ -277,7 +299,7 @@ impl Bench {
             reports: OwnedFd::from(reports_in),
             mess: std::fs::File::open(home.join("queue/mess")).unwrap().into(),
             queue_owner: nix::unistd::getuid().as_raw(),
-            workers_max: WORKERS_MAX,
+            workers_max,
         };
         let mut local = Local::new(home.into(), b"./Mailbox".to_vec(), Identities::Caller);
         let service = std::thread::spawn(move || run(&mut local, setting));

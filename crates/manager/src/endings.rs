@@ -131,17 +131,16 @@ fn inject(home: &Path, queue: &Queue, job: &Bounce, sender: &[u8], double: bool)
         double,
         now: job.now,
     };
-    let (Ok(Some(mut told)), Ok(mut original)) = (queue.open_bounce(job.id), queue.open_message(job.id))
-    else {
+    let (Ok(Some(told)), Ok(original)) = (queue.open_bounce(job.id), queue.open_message(job.id)) else {
         return Trouble::Passing;
     };
     let Ok(mut out) = Door::from_environment(home).open() else { return Trouble::NoProgram };
     out.write(&notice.head());
-    let mut copy = |file: &mut File| io::copy(file, &mut out).is_ok();
-    let mut whole = copy(&mut told);
+    let mut copy = |mut file: &File| io::copy(&mut file, &mut out).is_ok();
+    let mut whole = copy(&told);
     out.write(&notice.separator());
-    let mut copy = |file: &mut File| io::copy(file, &mut out).is_ok();
-    whole &= copy(&mut original);
+    let mut copy = |mut file: &File| io::copy(&mut file, &mut out).is_ok();
+    whole &= copy(&original);
     if !whole {
         out.fail();
     }

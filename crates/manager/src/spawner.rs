@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use contracts::spawn::{Command, Report, ReportDecoder};
+use contracts::spawn::{Command, Form, Report, ReportDecoder};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::outlet::Outlet;
 
@@ -14,10 +15,13 @@ pub(crate) struct Spawner {
     pub(crate) commands: Outlet,
     reports: File,
     decoder: ReportDecoder,
+    form: Form,
     pub(crate) alive: bool,
     buffer: Vec<u8>,
 }
 
+/// Whoever greets and then does not answer for so long is asked nothing more.
+const WIDE_ANSWER_MILLIS: u16 = 5000;
 /// What one read takes.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -27,6 +31,7 @@ impl Spawner {
             commands: Outlet::new(commands)?,
             reports: reports.into(),
             decoder: ReportDecoder::default(),
+            form: Form::Classic,
             alive: true,
             buffer: vec![0; READ_BYTES],
         })
@@ -39,12 +44,30 @@ impl Spawner {
         byte.first().copied()
     }
 
+    /// Asks for more slots than one byte counts. How many there are; `None` when it is not a spawner of ours.
+    pub(crate) fn widen(&mut self) -> Option<u16> {
+        self.commands.push(&Command::wide_request().encode());
+        self.commands.flush().ok()?;
+        let (mut answer, mut lives) = (None, true);
+        while answer.is_none() && lives {
+            let mut fds = [PollFd::new(self.reports.as_fd(), PollFlags::POLLIN)];
+            if poll(&mut fds, PollTimeout::from(WIDE_ANSWER_MILLIS)) == Ok(0) {
+                return None;
+            }
+            lives = self.read(|report| answer = answer.or(report.answers_wide_request()));
+        }
+        let slots = answer.flatten()?;
+        self.form = Form::Wide;
+        self.decoder.widen();
+        Some(slots)
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.reports.as_fd()
     }
 
     pub(crate) fn send(&mut self, command: &Command) {
-        self.commands.push(&command.encode());
+        self.commands.push(&command.encode_as(self.form));
     }
 
     /// Reads reports. `false` when the spawner is gone.

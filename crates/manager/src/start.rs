@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use contracts::spawn::SPAWN_SLOTS;
 use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -117,7 +118,10 @@ fn prepare(
     let mut concurrency = [0; 2];
     for ((spawner, wanted), slots) in spawners.iter_mut().zip(settings.concurrency).zip(&mut concurrency) {
         let most = spawner.greeting().ok_or(Opening::NoSpawner)?;
-        *slots = u16::try_from(wanted).unwrap_or(u16::MAX).min(u16::from(most));
+        let wanted = u16::try_from(wanted).unwrap_or(u16::MAX);
+        let most = if most == SPAWN_SLOTS && wanted > u16::from(most) { spawner.widen() } else { None }
+            .unwrap_or(u16::from(most));
+        *slots = wanted.min(most);
     }
     let config = Config { concurrency, lifetime: settings.lifetime };
     let cleaner = Cleaner::new(clean.0, clean.1).map_err(|_| Opening::Queue)?;

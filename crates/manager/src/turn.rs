@@ -194,7 +194,7 @@ impl Manager {
         let mut reports = Vec::new();
         let lives = self.spawner(channel).read(|report| reports.push(report));
         for report in reports {
-            let (slot, outcome, text) = (u16::from(report.slot), report.outcome, report.text);
+            let (slot, outcome, text) = (report.slot, report.outcome, report.text);
             self.handle(Event::Report { channel, slot, outcome, text });
         }
         if !lives {
@@ -285,7 +285,6 @@ impl Manager {
                     self.jobs.push(Quick::Open { id, channel, offset });
                 }
                 Action::Deliver { channel, slot, id, sender, recipient } => {
-                    let Ok(slot) = u8::try_from(slot) else { continue };
                     let command = Command {
                         slot,
                         message: self.layout.name(id).into_bytes(),

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 
-use contracts::spawn::{Command, SPAWN_SLOTS};
+use contracts::spawn::Command;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -18,7 +18,7 @@ const NAME_MAX_BYTES: usize = 100;
 #[derive(Debug)]
 pub struct Job {
     /// Where the report goes.
-    pub slot: u8,
+    pub slot: u16,
     /// `HASH/ID`: the same for the same message.
     pub message_name: Vec<u8>,
     /// Envelope sender.
@@ -50,11 +50,14 @@ pub const NO_PIPE: Refusal = b"Zqmail-spawn unable to create pipe. (#4.3.0)\n";
 /// No child.
 pub const NO_FORK: Refusal = b"Zqmail-spawn unable to fork. (#4.3.0)\n";
 
-/// Makes a job of a command, or says what is wrong with it. `in_use` tells of the slot.
-pub fn check(command: Command, in_use: bool, mess: BorrowedFd<'_>, queue_owner: u32) -> Result<Job, Refusal> {
-    if command.slot >= SPAWN_SLOTS {
-        return Err(b"ZInternal error: delnum too big. (#4.3.5)\n");
-    }
+/// Makes a job of a command, or says what is wrong with it. `in_use` tells of the slot; `None` when there is no such slot.
+pub fn check(
+    command: Command,
+    in_use: Option<bool>,
+    mess: BorrowedFd<'_>,
+    queue_owner: u32,
+) -> Result<Job, Refusal> {
+    let in_use = in_use.ok_or(b"ZInternal error: delnum too big. (#4.3.5)\n".as_slice())?;
     if in_use {
         return Err(b"ZInternal error: delnum in use. (#4.3.5)\n");
     }
@@ -125,7 +128,7 @@ mod tests {
         Queue { dir, mess, owner }
     }
 
-    fn command(slot: u8, message: &[u8], recipient: &[u8]) -> Command {
+    fn command(slot: u16, message: &[u8], recipient: &[u8]) -> Command {
         Command { slot, message: message.to_vec(), sender: b"s@x".to_vec(), recipient: recipient.to_vec() }
     }
 
@@ -133,7 +136,7 @@ mod tests {
     fn refusals_in_their_order() {
         let queue = queue();
         let long = [b'1'; 100];
-        let rows: [(u8, &[u8], &[u8], &str); 14] = [
+        let rows: [(u16, &[u8], &[u8], &str); 14] = [
             (120, b"x", b"x", "ZInternal error: delnum too big. (#4.3.5)\n"),
             (7, b"x", b"x", "ZInternal error: delnum in use. (#4.3.5)\n"),
             (0, b"5/x", b"x", "DInternal error: messid has nonnumerics. (#5.3.5)\n"),
@@ -150,10 +153,15 @@ mod tests {
             (0, b"5/14", b"a@b", "ZSorry, message has wrong type. (#4.3.5)\n"),
         ];
         for (slot, name, recipient, text) in rows {
-            let refusal = check(command(slot, name, recipient), slot == 7, queue.mess.as_fd(), queue.owner);
+            let refusal = check(
+                command(slot, name, recipient),
+                (slot < 120).then_some(slot == 7),
+                queue.mess.as_fd(),
+                queue.owner,
+            );
             assert_eq!(std::str::from_utf8(refusal.unwrap_err()).unwrap(), text);
         }
-        let stranger = check(command(0, b"5/12", b"a@b"), false, queue.mess.as_fd(), queue.owner + 1);
+        let stranger = check(command(0, b"5/12", b"a@b"), Some(false), queue.mess.as_fd(), queue.owner + 1);
         assert_eq!(stranger.unwrap_err(), b"ZSorry, message has wrong owner. (#4.3.5)\n");
         assert!(queue.dir.path().exists());
     }
@@ -161,9 +169,10 @@ mod tests {
     #[test]
     fn the_last_at_sign_parts_the_recipient() {
         let queue = queue();
-        let job = check(command(119, b"5/12", b"a@b@c"), false, queue.mess.as_fd(), queue.owner).unwrap();
+        let job =
+            check(command(119, b"5/12", b"a@b@c"), Some(false), queue.mess.as_fd(), queue.owner).unwrap();
         assert_eq!((job.local(), job.domain()), (&b"a@b"[..], &b"c"[..]));
-        let job = check(command(0, b"5/12", b"@"), false, queue.mess.as_fd(), queue.owner).unwrap();
+        let job = check(command(0, b"5/12", b"@"), Some(false), queue.mess.as_fd(), queue.owner).unwrap();
         assert_eq!((job.local(), job.domain()), (&b""[..], &b""[..]));
     }
 

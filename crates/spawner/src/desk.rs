@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use contracts::spawn::{Report, SPAWN_SLOTS};
+use contracts::spawn::{Form, Report, SPAWN_SLOTS, wide_answer};
 use os::process::Spawn;
 
 use crate::child::{Capture, Running, StartError};
@@ -18,7 +18,8 @@ pub struct Desk<T: Trade> {
     pub(crate) output: Output,
     pub(crate) pool: Pool<T::Key, T::Ticket>,
     pub(crate) children: Vec<Running<T::Ticket>>,
-    slots: [bool; SPAWN_SLOTS as usize],
+    slots: Vec<bool>,
+    form: Form,
 }
 
 impl<T: Trade> Desk<T> {
@@ -27,15 +28,29 @@ impl<T: Trade> Desk<T> {
             output: Output::default(),
             pool: Pool::new(workers_max)?,
             children: Vec::new(),
-            slots: [false; SPAWN_SLOTS as usize],
+            slots: vec![false; usize::from(SPAWN_SLOTS)],
+            form: Form::Classic,
         })
     }
 
-    pub(crate) fn is_in_use(&self, slot: u8) -> bool {
-        self.slots.get(usize::from(slot)).copied().unwrap_or(false)
+    /// `None` when there is no such slot.
+    pub(crate) fn is_in_use(&self, slot: u16) -> Option<bool> {
+        self.slots.get(usize::from(slot)).copied()
     }
 
-    pub(crate) fn take(&mut self, slot: u8) {
+    /// Speaks the wide form from now on, unless it does already or there are deliveries that were asked for in the other
+    /// one. Returns whether it has just begun to.
+    pub(crate) fn widen(&mut self, slots: u16) -> bool {
+        let can = self.form == Form::Classic && !self.is_busy();
+        if can {
+            self.output.push(&wide_answer(slots));
+            self.form = Form::Wide;
+            self.slots.resize(usize::from(slots), false);
+        }
+        can
+    }
+
+    pub(crate) fn take(&mut self, slot: u16) {
         if let Some(used) = self.slots.get_mut(usize::from(slot)) {
             *used = true;
         }
@@ -46,7 +61,7 @@ impl<T: Trade> Desk<T> {
     }
 
     /// Sends the report of a slot and frees it. `text` begins with K, Z or D; a NUL ends it.
-    pub fn report(&mut self, slot: u8, text: &[u8]) {
+    pub fn report(&mut self, slot: u16, text: &[u8]) {
         if let Some(used) = self.slots.get_mut(usize::from(slot)) {
             *used = false;
         }
@@ -54,8 +69,8 @@ impl<T: Trade> Desk<T> {
     }
 
     /// Sends a report about a command that has not taken its slot.
-    pub(crate) fn refuse(&mut self, slot: u8, text: &[u8]) {
-        self.output.push(&Report::encode_lettered(slot, text));
+    pub(crate) fn refuse(&mut self, slot: u16, text: &[u8]) {
+        self.output.push(&Report::encode_lettered(self.form, slot, text));
     }
 
     /// Asks a worker of `key`. `encode` makes the packet from the request's number; `hire` says how to start a

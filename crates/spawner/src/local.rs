@@ -115,7 +115,7 @@ pub enum Ticket {
     /// It is being made.
     Delivery {
         /// Where the report goes.
-        slot: u8,
+        slot: u16,
         /// For whom.
         key: Key,
         /// What `qmail-local` is told.

@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use contracts::spawn::{Command, CommandDecoder, CommandTooLong, SPAWN_SLOTS};
+use contracts::spawn::{Command, CommandDecoder, CommandTooLong, SPAWN_SLOTS, WIDE_SLOTS_MAX};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::checks::check;
 use crate::desk::Desk;
@@ -75,6 +76,13 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
                 Ready::Commands => {
                     let mess = setting.mess.as_fd();
                     let arrived = read_commands(&mut commands, &mut decoder);
+                    if let [Ok(only)] = arrived.as_slice()
+                        && only.is_wide_request()
+                        && desk.widen(wide_slots(setting.workers_max))
+                    {
+                        decoder.widen();
+                        continue;
+                    }
                     accept_all(trade, &mut desk, arrived, mess, setting.queue_owner);
                 }
             }
@@ -85,6 +93,13 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
         tell_news(trade, &mut desk);
     }
     Ok(())
+}
+
+/// As many as there are descriptors for: a message and perhaps a child each, and the workers.
+fn wide_slots(workers_max: usize) -> u16 {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
+    let spare = files.saturating_sub(workers_max as u64) / 3;
+    u16::try_from(spare).unwrap_or(u16::MAX).clamp(SPAWN_SLOTS.into(), WIDE_SLOTS_MAX)
 }
 
 fn wait<T: Trade>(

@@ -136,7 +136,7 @@ fn a_hostile_worker_harms_its_own_deliveries_only() {
     ];
     let mut bench = Bench::new(&[&["good"][..], &hostile].concat());
     for (round, part) in hostile.into_iter().enumerate() {
-        let even = |slot: u8| slot.is_multiple_of(2);
+        let even = |slot: u16| slot.is_multiple_of(2);
         for slot in 0..8 {
             bench.deliver(slot, &if even(slot) { "good@x".into() } else { format!("{part}@x") });
         }
@@ -265,7 +265,7 @@ struct Bench {
     commands: Option<PipeWriter>,
     reports: PipeReader,
     decoder: ReportDecoder,
-    early: BTreeMap<u8, Report>,
+    early: BTreeMap<u16, Report>,
     service: JoinHandle<Result<(), ServiceError>>,
 }
 
@@ -314,14 +314,14 @@ impl Bench {
         self.dir.path()
     }
 
-    fn deliver(&mut self, slot: u8, recipient: &str) {
+    fn deliver(&mut self, slot: u16, recipient: &str) {
         let (message, sender) = (b"7/30".to_vec(), b"s@x".to_vec());
         let command = Command { slot, message, sender, recipient: recipient.into() };
         self.commands.as_mut().unwrap().write_all(&command.encode()).unwrap();
     }
 
     /// So many reports, by slot.
-    fn reports(&mut self, count: usize) -> BTreeMap<u8, Report> {
+    fn reports(&mut self, count: usize) -> BTreeMap<u16, Report> {
         let mut buffer = [0; 4096];
         while self.early.len() < count {
             let read = self.reports.read(&mut buffer).unwrap();

@@ -17,7 +17,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use contracts::clean::{CleanDecoder, CleanReply, CleanRequest};
-use contracts::spawn::{Command, CommandDecoder, Report};
+use contracts::spawn::{Command, CommandDecoder, Form, Report};
 
 /// Far more than anything here takes.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -230,7 +230,7 @@ fn spawner(script: Script, greeting: &'static [u8]) -> (PipeWriter, PipeReader) 
             decoder.push(&buffer[..count], |command| {
                 let command = command.unwrap();
                 if let Some(text) = script(&command) {
-                    answers.extend(Report::encode_lettered(command.slot, text));
+                    answers.extend(Report::encode_lettered(Form::Classic, command.slot, text));
                 }
             });
             if reports.write_all(&answers).is_err() {

@@ -1,4 +1,22 @@
-//! Every control file we know, in one table: the manual, the checks and the defaults come from here.
+//! Every control file we know, in one table: qmail-showctl, `quail check`, the manual page and the defaults come
+//! from here.
+//!
+//! - [`original`] holds the files of qmail 1.03, in the order of qmail-showctl
+//! - [`patches`] holds files that patched qmails have and that mean the same here
+//! - [`own`] holds ours
+//! - [`foreign`] holds files of patched qmails that no program of ours reads, with what to do instead
+//!
+//! A file is in one of the four, once. Whoever makes a program read a foreign file moves its line to [`patches`].
+
+pub mod foreign;
+mod original;
+mod own;
+mod patches;
+
+pub use foreign::{FOREIGN, Foreign};
+pub use original::ORIGINAL;
+pub use own::OWN;
+pub use patches::PATCHES;
 
 /// How a file is read and what stands in for it when it is missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -7,11 +25,18 @@ pub enum Form {
     Line {
         /// What a missing file means.
         default: Option<&'static str>,
+        /// What the line may be.
+        entry: Entry,
     },
     /// First line; `control/me` when missing, else `default`.
     LineOrMe {
         /// What a missing `control/me` means; `None`: the program cannot run.
         default: Option<&'static str>,
+    },
+    /// First line, one of a few words.
+    Choice {
+        /// The words.
+        among: &'static [&'static str],
     },
     /// Digits at the start of the first line.
     Number {
@@ -25,11 +50,94 @@ pub enum Form {
         unit: &'static str,
     },
     /// One entry a line.
-    List,
+    List {
+        /// What an entry may be.
+        entry: Entry,
+    },
+    /// One entry a line; a missing file means the one entry of `control/me`.
+    ListOrMe {
+        /// What an entry may be.
+        entry: Entry,
+    },
     /// `key:value` lines.
-    Map,
+    Map {
+        /// What a key may be; an empty one may always be.
+        key: Entry,
+    },
     /// A constant database made from another file.
-    Cdb,
+    Cdb {
+        /// The control file it is made from.
+        source: &'static str,
+        /// The program that makes it.
+        made_by: &'static str,
+    },
+}
+
+/// What a line, an entry or a key may look like.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// Anything.
+    Text,
+    /// The part of an address before its `@`.
+    LocalPart,
+    /// A domain name, or an address in brackets.
+    Domain,
+    /// A domain name, or `.suffix` for everything below it.
+    DomainOrSuffix,
+    /// `user@domain`, a domain name, or `.suffix`.
+    AddressOrDomain,
+    /// `user@domain` or `@domain`.
+    Sender,
+    /// An IP address.
+    IpAddress,
+    /// An IP address, or `address/bits`.
+    Network,
+    /// `address:port` or `[IPv6]:port`.
+    SocketAddress,
+}
+
+/// Since when a file means what it means here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Since {
+    /// qmail 1.03 reads it.
+    Original,
+    /// Patched qmails, or the usual run scripts, read it; Quail does so since this version.
+    Patches(&'static str),
+    /// Quail, since this version.
+    Quail(&'static str),
+}
+
+impl Since {
+    /// For a person: `qmail 1.03`.
+    pub fn words(self) -> String {
+        match self {
+            Self::Original => "qmail 1.03".into(),
+            Self::Patches(version) => format!("patched qmails; Quail {version}"),
+            Self::Quail(version) => format!("Quail {version}"),
+        }
+    }
+}
+
+/// When a change is noticed by programs that live longer than one message. All others read a file at each start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Noticed {
+    /// Without being told, within a second.
+    Soon,
+    /// After HUP.
+    AtHangUp,
+    /// After a restart.
+    AtStart,
+}
+
+impl Noticed {
+    /// For a person: `at HUP`.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Soon => "at once",
+            Self::AtHangUp => "at HUP",
+            Self::AtStart => "at a restart",
+        }
+    }
 }
 
 /// One control file.
@@ -41,17 +149,67 @@ pub struct Setting {
     pub form: Form,
     /// The programs that read it.
     pub readers: &'static str,
+    /// When a change is noticed.
+    pub noticed: Noticed,
+    /// Since when it means this.
+    pub since: Since,
     /// What it means, in a sentence or two.
     pub meaning: &'static str,
 }
 
-/// Looks a file up by name.
-pub fn setting(name: &str) -> Option<&'static Setting> {
-    CATALOGUE.iter().find(|s| s.name == name)
+impl Setting {
+    /// This setting, with changes noticed at HUP only.
+    pub(crate) const fn at_hang_up(mut self) -> Self {
+        self.noticed = Noticed::AtHangUp;
+        self
+    }
+
+    /// This setting, with changes noticed at a restart only.
+    pub(crate) const fn at_start(mut self) -> Self {
+        self.noticed = Noticed::AtStart;
+        self
+    }
+
+    /// What a missing file means, for a person. For a list, a map or a database [`Setting::meaning`] says it.
+    pub fn default_words(&self) -> String {
+        match self.form {
+            Form::Line { default: Some(word), .. } => word.into(),
+            Form::LineOrMe { default: Some(word) } => format!("control/me, else {word}"),
+            Form::LineOrMe { default: None } | Form::ListOrMe { .. } => "control/me".into(),
+            Form::Number { default, unit, .. } => format!("{default} {unit}"),
+            Form::Line { default: None, .. }
+            | Form::Choice { .. }
+            | Form::List { .. }
+            | Form::Map { .. }
+            | Form::Cdb { .. } => "none".into(),
+        }
+    }
 }
 
-const fn line(default: Option<&'static str>) -> Form {
-    Form::Line { default }
+/// Looks a file up by name.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    all().find(|s| s.name == name)
+}
+
+/// Looks a foreign file up by name.
+pub fn foreign(name: &str) -> Option<&'static Foreign> {
+    FOREIGN.iter().find(|f| f.name == name)
+}
+
+/// Every file that a program of ours reads: the original's in the order of qmail-showctl, then the others by name.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    ORIGINAL.iter().chain(PATCHES).chain(OWN)
+}
+
+/// As [`all`], by name.
+pub fn by_name() -> Vec<&'static Setting> {
+    let mut settings: Vec<_> = all().collect();
+    settings.sort_unstable_by_key(|s| s.name);
+    settings
+}
+
+const fn line(default: Option<&'static str>, entry: Entry) -> Form {
+    Form::Line { default, entry }
 }
 const fn or_me(default: Option<&'static str>) -> Form {
     Form::LineOrMe { default }
@@ -59,222 +217,60 @@ const fn or_me(default: Option<&'static str>) -> Form {
 const fn number(default: u64, least: u64, most: u64, unit: &'static str) -> Form {
     Form::Number { default, least, most, unit }
 }
-const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, form, readers, meaning }
+const fn list(entry: Entry) -> Form {
+    Form::List { entry }
 }
-
-const WEEK_SECONDS: u64 = 604_800;
-const YEAR_SECONDS: u64 = 31_536_000;
-
-/// All control files, by name.
-pub const CATALOGUE: &[Setting] = &[
-    file(
-        "badmailfrom",
-        Form::List,
-        "qmail-smtpd",
-        "Envelope senders that are refused: `user@domain`, or `@domain` for a whole domain, without its sub-domains.",
-    ),
-    file(
-        "bouncefrom",
-        line(Some("MAILER-DAEMON")),
-        "qmail-send",
-        "Local part of the From address of bounces.",
-    ),
-    file(
-        "bouncehost",
-        or_me(Some("bouncehost")),
-        "qmail-send",
-        "Domain of the From address of bounces, and the host their text names.",
-    ),
-    file(
-        "concurrencyincoming",
-        number(100, 1, 100_000, "sessions"),
-        "qmail-smtpd --listen",
-        "How many SMTP sessions may be open at once; others wait in the listen queue.",
-    ),
-    file(
-        "concurrencylocal",
-        number(10, 0, 65_000, "deliveries"),
-        "qmail-send",
-        "How many local deliveries may run at once; capped by what qmail-lspawn can do. 0 holds local mail.",
-    ),
-    file(
-        "concurrencyremote",
-        number(20, 0, 65_000, "deliveries"),
-        "qmail-send",
-        "How many remote deliveries may run at once; capped by what qmail-rspawn can do. 0 holds remote mail.",
-    ),
-    file(
-        "concurrencyremotehost",
-        number(20, 1, 65_000, "connections"),
-        "qmail-remote",
-        "How many connections to one address of another host may be open at once.",
-    ),
-    file(
-        "databytes",
-        number(0, 0, u64::MAX, "bytes"),
-        "qmail-smtpd",
-        "The largest message accepted by SMTP; 0 is no limit. The environment variable DATABYTES goes before it.",
-    ),
-    file("defaultdomain", or_me(Some("defaultdomain")), "qmail-inject", "Added to host names without a dot."),
-    file("defaulthost", or_me(Some("defaulthost")), "qmail-inject", "Added to addresses without a host."),
-    file(
-        "doublebouncehost",
-        or_me(Some("doublebouncehost")),
-        "qmail-send",
-        "Domain of the address that gets double bounces.",
-    ),
-    file(
-        "doublebounceto",
-        line(Some("postmaster")),
-        "qmail-send",
-        "Local part of the address that gets double bounces.",
-    ),
-    file(
-        "envnoathost",
-        or_me(Some("envnoathost")),
-        "qmail-send",
-        "Domain of envelope recipients that have none.",
-    ),
-    file("helohost", or_me(None), "qmail-remote", "The name given in EHLO and HELO."),
-    file("idhost", or_me(Some("idhost")), "qmail-inject", "Domain of new Message-IDs."),
-    file(
-        "localiphost",
-        or_me(None),
-        "qmail-smtpd",
-        "What stands for `[own.ip.address]` in envelope addresses.",
-    ),
-    file(
-        "locals",
-        Form::List,
-        "qmail-send",
-        "Domains that are delivered on this host. A missing file means control/me; an empty one means none.",
-    ),
-    file(
-        "maxrcpt",
-        number(10_000, 1, 100_000, "recipients"),
-        "qmail-smtpd",
-        "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
-    ),
-    file("me", line(None), "all", "The name of this host, fully qualified; the default of many others."),
-    file(
-        "morercpthosts",
-        Form::List,
-        "qmail-newmrh",
-        "Further domains as in rcpthosts; qmail-newmrh makes the database from it.",
-    ),
-    file(
-        "morercpthosts.cdb",
-        Form::Cdb,
-        "qmail-smtpd",
-        "Made by qmail-newmrh from morercpthosts; looked at only where rcpthosts exists.",
-    ),
-    file("percenthack", Form::List, "qmail-send", "Domains in which user%host@domain means user@host."),
-    file(
-        "plusdomain",
-        or_me(Some("plusdomain")),
-        "qmail-inject",
-        "Added to host names that end with a plus sign.",
-    ),
-    file(
-        "programtimeout",
-        number(0, 0, YEAR_SECONDS, "seconds"),
-        "qmail-local",
-        "How long a program in a .qmail file may run before it is ended and the delivery deferred; 0 is no limit.",
-    ),
-    file(
-        "queuelifetime",
-        number(WEEK_SECONDS, 0, 100 * YEAR_SECONDS, "seconds"),
-        "qmail-send",
-        "How long a message may wait in the queue; after that its next failed attempt is its last.",
-    ),
-    file(
-        "rcpthosts",
-        Form::List,
-        "qmail-smtpd",
-        "Domains for which mail is accepted by SMTP; `.suffix` stands for all its sub-domains. Without the file qmail-smtpd under tcpserver accepts every recipient, as qmail does, and the listener accepts local domains only.",
-    ),
-    file(
-        "relayclients",
-        Form::List,
-        "qmail-smtpd --listen",
-        "Addresses or `address/bits` ranges of clients that may send to anybody. Under tcpserver the environment variable RELAYCLIENT says so instead.",
-    ),
-    file(
-        "smtpextensions",
-        line(None),
-        "qmail-smtpd",
-        "What EHLO offers: `full` is PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES; `classic` is PIPELINING and 8BITMIME, and SIZE where databytes is set. The listener is full, qmail-smtpd under tcpserver classic.",
-    ),
-    file("smtpgreeting", or_me(None), "qmail-smtpd", "What follows 220 in the greeting."),
-    file(
-        "smtplisten",
-        Form::List,
-        "quail start",
-        "Where the SMTP server listens: `address:port` or `[IPv6]:port` lines. Default 0.0.0.0:25 and [::]:25.",
-    ),
-    file(
-        "smtpmaxerrors",
-        number(100, 1, 1_000_000, "refusals"),
-        "qmail-smtpd",
-        "After how many refusals since the last accepted message a client is hung up on.",
-    ),
-    file(
-        "smtproutes",
-        Form::Map,
-        "qmail-remote",
-        "`domain:relay` or `domain:relay:port`: where mail for a domain, a `.suffix`, or with an empty key everything, is sent. An empty relay means its mail exchangers.",
-    ),
-    file(
-        "smtpsessionseconds",
-        number(14_400, 60, 604_800, "seconds"),
-        "qmail-smtpd",
-        "How long one SMTP session may last.",
-    ),
-    file(
-        "smtpsessionsperaddress",
-        number(20, 1, 100_000, "sessions"),
-        "qmail-smtpd --listen",
-        "How many SMTP sessions one client (an IPv4 address or an IPv6 /64) may have open at once. Relay clients and this host itself are not limited by it.",
-    ),
-    file(
-        "timeoutconnect",
-        number(60, 1, 86_400, "seconds"),
-        "qmail-remote",
-        "How long a connection may take to come about.",
-    ),
-    file(
-        "timeoutremote",
-        number(1200, 1, 86_400, "seconds"),
-        "qmail-remote",
-        "How long each read or write may take when sending.",
-    ),
-    file(
-        "timeoutsmtpd",
-        number(1200, 0, 86_400, "seconds"),
-        "qmail-smtpd",
-        "How long each read or write may take when receiving; 0 counts as 1.",
-    ),
-    file(
-        "virtualdomains",
-        Form::Map,
-        "qmail-send",
-        "`user@domain:prefix`, `domain:prefix`, `.suffix:prefix` or `:prefix`: mail for these is delivered on this host to prefix-address. An empty prefix makes an exception.",
-    ),
-];
+const fn map(key: Entry) -> Form {
+    Form::Map { key }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn the_table_is_in_order_and_every_default_is_in_its_range() {
-        assert!(CATALOGUE.is_sorted_by(|a, b| a.name < b.name));
-        for setting in CATALOGUE {
+    fn every_file_is_told_once_and_every_default_is_in_its_range() {
+        let mut names = BTreeSet::new();
+        for setting in all() {
+            assert!(names.insert(setting.name), "{} is there twice", setting.name);
             assert!(!setting.meaning.is_empty() && !setting.readers.is_empty(), "{}", setting.name);
             if let Form::Number { default, least, most, .. } = setting.form {
                 assert!((least..=most).contains(&default), "{}", setting.name);
             }
         }
+        for foreign in FOREIGN {
+            assert!(names.insert(foreign.name), "{} is read and foreign", foreign.name);
+            assert!(!foreign.meaning.is_empty() && !foreign.instead.is_empty(), "{}", foreign.name);
+        }
+    }
+
+    #[test]
+    fn every_table_is_in_order() {
+        assert!(PATCHES.is_sorted_by(|a, b| a.name < b.name));
+        assert!(OWN.is_sorted_by(|a, b| a.name < b.name));
+        assert!(FOREIGN.is_sorted_by(|a, b| a.name < b.name));
+        assert!(ORIGINAL.iter().all(|s| s.since == Since::Original));
+        assert!(PATCHES.iter().all(|s| matches!(s.since, Since::Patches(_))));
+        assert!(OWN.iter().all(|s| matches!(s.since, Since::Quail(_))));
+    }
+
+    #[test]
+    fn the_originals_files_are_all_there() {
+        let contract = "badmailfrom bouncefrom bouncehost concurrencylocal concurrencyremote databytes defaultdomain \
+                        defaulthost doublebouncehost doublebounceto envnoathost helohost idhost localiphost locals me \
+                        percenthack plusdomain qmqpservers queuelifetime rcpthosts morercpthosts morercpthosts.cdb \
+                        smtpgreeting smtproutes timeoutconnect timeoutremote timeoutsmtpd virtualdomains";
+        let ours: Vec<_> = ORIGINAL.iter().map(|s| s.name).collect();
+        assert_eq!(ours, contract.split_whitespace().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn defaults_have_words() {
+        let words = |name| setting(name).unwrap().default_words();
+        assert_eq!(words("idhost"), "control/me, else idhost");
+        assert_eq!(words("locals"), "control/me");
+        assert_eq!(words("timeoutconnect"), "60 seconds");
+        assert_eq!(words("badmailfrom"), "none");
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! - [`read`]: the four ways a file is read: line, line-or-default, int, list
 //! - [`catalogue`]: every file we know: its form, default, range and meaning, in one table
+//! - [`check`]: what is wrong in a file, by its line in the catalogue
 //! - [`warning`]: what is said about a wrong value: file, line, value, what would be accepted
 //!
 //! A missing file means the documented default. A file that cannot be read is an error for the program that
 //! needs it, never a default.
 
 pub mod catalogue;
+pub mod check;
 pub mod read;
 pub mod warning;
 
-pub use catalogue::{CATALOGUE, Form, Setting};
+pub use catalogue::{Form, Setting};
 pub use read::{Control, ControlError};
 pub use warning::Warning;

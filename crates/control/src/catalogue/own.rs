@@ -1,0 +1,67 @@
+//! Control files that only Quail has. Each has a default that needs no file.
+
+use super::{Entry, Form, Noticed, Setting, Since, list, number};
+
+const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Quail("0.1"), meaning }
+}
+
+const YEAR_SECONDS: u64 = 31_536_000;
+
+/// By name.
+pub const OWN: &[Setting] = &[
+    file(
+        "concurrencyremotehost",
+        number(20, 1, 65_000, "connections"),
+        "qmail-remote",
+        "How many connections to one address of another host may be open at once.",
+    ),
+    file(
+        "programtimeout",
+        number(0, 0, YEAR_SECONDS, "seconds"),
+        "qmail-local",
+        "How long a program in a .qmail file may run before it is ended and the delivery deferred; 0 is no limit.",
+    ),
+    file(
+        "relayclients",
+        list(Entry::Network),
+        "qmail-smtpd --listen",
+        "Addresses or `address/bits` ranges of clients that may send to anybody. Under tcpserver the environment variable RELAYCLIENT says so instead.",
+    )
+    .at_hang_up(),
+    file(
+        "smtpextensions",
+        Form::Choice { among: &["classic", "full"] },
+        "qmail-smtpd",
+        "What EHLO offers: `full` is PIPELINING, 8BITMIME, SIZE and ENHANCEDSTATUSCODES; `classic` is PIPELINING and 8BITMIME, and SIZE where databytes is set. Without the file the listener is full, qmail-smtpd under tcpserver classic.",
+    )
+    .at_hang_up(),
+    file(
+        "smtplisten",
+        list(Entry::SocketAddress),
+        "quail start",
+        "Where the SMTP server listens: `address:port` or `[IPv6]:port` lines. Without the file 0.0.0.0:25 and [::]:25.",
+    )
+    .at_start(),
+    file(
+        "smtpmaxerrors",
+        number(100, 1, 1_000_000, "refusals"),
+        "qmail-smtpd",
+        "After how many refusals since the last accepted message a client is hung up on.",
+    )
+    .at_hang_up(),
+    file(
+        "smtpsessionseconds",
+        number(14_400, 60, 604_800, "seconds"),
+        "qmail-smtpd",
+        "How long one SMTP session may last.",
+    )
+    .at_hang_up(),
+    file(
+        "smtpsessionsperaddress",
+        number(20, 1, 100_000, "sessions"),
+        "qmail-smtpd --listen",
+        "How many SMTP sessions one client (an IPv4 address or an IPv6 /64) may have open at once. Relay clients and this host itself are not limited by it.",
+    )
+    .at_hang_up(),
+];

@@ -1,0 +1,25 @@
+//! Control files that patched qmails, or the usual run scripts, have had for long (contract 16).
+
+use super::{Form, Noticed, Setting, Since, number};
+
+const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Patches("0.1"), meaning }
+}
+
+/// By name.
+pub const PATCHES: &[Setting] = &[
+    file(
+        "concurrencyincoming",
+        number(100, 1, 100_000, "sessions"),
+        "qmail-smtpd --listen",
+        "How many SMTP sessions may be open at once; others wait in the listen queue.",
+    )
+    .at_hang_up(),
+    file(
+        "maxrcpt",
+        number(10_000, 1, 100_000, "recipients"),
+        "qmail-smtpd",
+        "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
+    )
+    .at_hang_up(),
+];

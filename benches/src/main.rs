@@ -105,12 +105,21 @@ fn measure_all(options: &Options) -> Result<()> {
                 say(&format!("== left out: {why}"));
                 results.backlogs_left_out.push(why);
             } else if let Some(ours) = mtas.first() {
-                let found = backlog::measure(ours, fresh, routes, waiting, options.rounds(), &mut first)?;
-                results.backlogs.push(found);
+                // What has been measured before is not lost with it.
+                match backlog::measure(ours, fresh, routes, waiting, options.rounds(), &mut first) {
+                    Ok(found) => results.backlogs.push(found),
+                    Err(why) => {
+                        let why = format!("{}: {why:#}", backlog::name(waiting));
+                        say(&format!("   {why}"));
+                        results.backlogs_left_out.push(why);
+                    }
+                }
             }
         }
         if options.wants(destinations::NAME) {
-            results.beside = destinations::measure(&mtas, &ends, options.rounds(), &mut first)?;
+            results.beside = destinations::measure(&mtas, &ends, options.rounds(), &mut first)
+                .inspect_err(|why| say(&format!("   {why:#}")))
+                .unwrap_or_default();
         }
     }
     drop(mtas);

@@ -13,6 +13,7 @@
 //! - [`home`]: where the installation lives, who owns its parts
 //! - [`interfaces`]: this host's own addresses
 //! - [`local_time`]: the time zone of this machine
+//! - [`memory`]: memory that held a secret
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
 //! - [`shared_sync`]: one sync of a directory for everybody who waits for it
@@ -31,6 +32,7 @@ pub mod heap;
 pub mod home;
 pub mod interfaces;
 pub mod local_time;
+pub mod memory;
 pub mod packet;
 pub mod process;
 pub mod shared_sync;

@@ -14,7 +14,7 @@ const PLACES: [&str; 8] = ["os", "control", "cdb", "queue", "users", "mailbox", 
 const PRIVILEGED: [(&str, &[&str]); 2] = [
     (
         "programs-root",
-        &["address", "cdb", "contracts", "control", "os", "spawner", "supervise", "telemetry", "users"],
+        &["address", "cdb", "contracts", "control", "os", "pop3", "spawner", "supervise", "telemetry", "users"],
     ),
     ("programs-qmailq", &["address", "contracts", "control", "message", "os", "queue"]),
 ];

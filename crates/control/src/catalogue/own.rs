@@ -17,6 +17,12 @@ pub const OWN: &[Setting] = &[
         "How many connections to one address of another host may be open at once.",
     ),
     file(
+        "popblankline",
+        number(1, 0, 1, "lines"),
+        "qmail-pop3d",
+        "Whether an empty line follows each message on its way to a client, as the original had it. It counts in sizes.",
+    ),
+    file(
         "programtimeout",
         number(0, 0, YEAR_SECONDS, "seconds"),
         "qmail-local",

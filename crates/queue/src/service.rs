@@ -7,6 +7,7 @@
 //! ones; a stranger's uid gets only part of the connections.
 
 mod taking;
+mod uninterrupted;
 
 use crate::{
     Queue,
@@ -14,7 +15,7 @@ use crate::{
     crew::Crew,
     disk::Disk,
     incoming::{Caller, Qp},
-    service::taking::hand_off,
+    service::{taking::hand_off, uninterrupted::Uninterrupted},
     trigger,
 };
 use contracts::{QueueExit, queue_service::Reply};
@@ -246,7 +247,7 @@ impl<D: Disk + 'static> Drop for Registered<'_, D> {
 impl<D: Disk + 'static> Registered<'_, D> {
     /// Carries out one hand-off after the other until the peer goes.
     fn serve(&self, stream: &UnixStream, uid: u32, by: InvokedBy) -> io::Result<()> {
-        let mut from = BufReader::with_capacity(READ_BUFFER_BYTES, stream);
+        let mut from = BufReader::with_capacity(READ_BUFFER_BYTES, Uninterrupted(stream));
         while !from.fill_buf()?.is_empty() && self.busy() {
             let caller = Caller { uid, by, now: now(), qp: Qp::QueueId, keep_intd: false };
             let (result, drained) = hand_off(&self.service.queue, &caller, &mut from)?;

@@ -11,6 +11,7 @@
 //! It knows nothing about routes, own addresses or SMTP; that is crate `deliver-remote`.
 #![forbid(unsafe_code)]
 
+mod loopback;
 pub mod mail_hosts;
 pub mod name;
 pub mod random;

@@ -13,7 +13,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 
 use crate::mail_hosts::{self, Candidate, Exchangers, MailHosts};
-use crate::{Lookup, Random, name};
+use crate::{Lookup, Random, loopback, name};
 
 /// Answers kept in memory; the least useful go first.
 pub const CACHED_ANSWERS: u64 = 8192;
@@ -29,6 +29,9 @@ pub const SECOND_FAMILY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The variable that names another server (`ip:port`) for a rootless installation and its tests.
 pub const SERVER_VARIABLE: &str = "QUAIL_DNS_SERVER";
+
+/// Where name servers listen.
+const DNS_PORT: u16 = 53;
 
 /// Who is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +64,8 @@ pub struct ResolverError(NetError);
 #[derive(Clone)]
 pub struct Resolver {
     inner: TokioResolver,
+    /// Who is asked for what `inner` does not ask for.
+    server: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Resolver {
@@ -87,7 +92,16 @@ impl Resolver {
             }
         };
         bound(builder.options_mut());
-        Ok(Self { inner: builder.build().map_err(ResolverError)? })
+        let server = match servers {
+            Servers::At(address) => Some(address),
+            Servers::System => {
+                let system = hickory_resolver::system_conf::read_system_conf().ok();
+                let first =
+                    system.and_then(|(config, _)| config.name_servers().first().map(|server| server.ip));
+                first.map(|address| SocketAddr::new(address, DNS_PORT))
+            }
+        };
+        Ok(Self { inner: builder.build().map_err(ResolverError)?, server })
     }
 
     /// IPv4 and IPv6 addresses of `host`; CNAMEs are followed.
@@ -95,6 +109,27 @@ impl Resolver {
         match name::parse(host) {
             Some(name) => self.addresses_of(name).await,
             None => Lookup::Absent,
+        }
+    }
+
+    /// The name of `address` (PTR), without the dot at its end. Whoever owns the address writes what he likes there.
+    pub async fn name_of(&self, address: IpAddr) -> Lookup<Vec<u8>> {
+        let pick = |data: &RData| match data {
+            RData::PTR(name) => Some(name.0.clone()),
+            _ => None,
+        };
+        let names = match (address.is_loopback(), self.server) {
+            (true, None) => Lookup::Unavailable,
+            (true, Some(server)) => loopback::names_of(address, server).await,
+            (false, _) => self.ask(Name::from(address), RecordType::PTR, pick).await,
+        };
+        match names {
+            Lookup::Found(names) => names.first().map_or(Lookup::Absent, |name| {
+                let text = name.to_ascii();
+                Lookup::Found(text.strip_suffix('.').unwrap_or(&text).as_bytes().to_vec())
+            }),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unavailable => Lookup::Unavailable,
         }
     }
 

@@ -86,7 +86,8 @@ impl Configuration {
     }
 }
 
-fn recipient_hosts(control: &Control, form: Form) -> Result<RecipientHosts, ConfigurationError> {
+/// control/rcpthosts with its database, or what stands in for it.
+pub(crate) fn recipient_hosts(control: &Control, form: Form) -> Result<RecipientHosts, ConfigurationError> {
     let hosts = match (control.list("rcpthosts")?, form) {
         (Some(lines), _) => lines,
         (None, Form::Classic) => return Ok(RecipientHosts::All),

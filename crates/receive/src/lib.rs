@@ -5,6 +5,7 @@
 //! - [`policy`], [`limits`], [`rcpthosts`], [`client`]: what it is told; [`configuration`] reads it from control files
 //! - [`door`]: the way into the queue for an event loop; [`verdict`]: what it says
 //! - [`driver`]: one session over a stream
+//! - [`netstrings`]: QMTP and QMQP, over the same door
 //! - [`classic`]: on descriptors 0 and 1; [`listener`]: many at once, with [`places`] for them
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ pub mod driver;
 pub mod limits;
 pub mod listener;
 mod log;
+pub mod netstrings;
 pub mod network;
 pub mod places;
 pub mod policy;

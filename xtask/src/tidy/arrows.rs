@@ -5,10 +5,11 @@ use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 
 /// Bytes in, values out; and judgement. These know nothing of the world.
-const WORDS: [&str; 5] = ["address", "message", "smtp", "contracts", "schedule"];
+const WORDS: [&str; 6] = ["address", "message", "smtp", "netstring", "contracts", "schedule"];
 
 /// One crate for each thing on disk, on the net or in the kernel.
-const PLACES: [&str; 8] = ["os", "control", "cdb", "queue", "users", "mailbox", "dns", "telemetry"];
+const PLACES: [&str; 9] =
+    ["os", "control", "cdb", "queue", "users", "mailbox", "dns", "tcp-rules", "telemetry"];
 
 /// What root runs, and what runs setuid: every crate it may link. A new name here is code that root runs.
 const PRIVILEGED: [(&str, &[&str]); 2] = [

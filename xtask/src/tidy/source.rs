@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 450;
 
 /// Crates that only turn values into values.
-const PURE: [&str; 5] = ["address", "message", "smtp", "contracts", "schedule"];
+const PURE: [&str; 6] = ["address", "message", "smtp", "netstring", "contracts", "schedule"];
 
 /// What a pure crate has no business with.
 const IMPURE: [&str; 12] = [

@@ -1,6 +1,6 @@
 //! The command line of quail(1).
 
-use crate::{page, start, tryout};
+use crate::{page, setup, start, tryout};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -20,6 +20,8 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Make accounts, tree, programs, settings and service, as far as they are missing, and send a test message
+    Setup(setup::Options),
     /// Start and supervise the whole system of this installation (quail-start(8))
     Start {
         /// Given to quail-start as they are: default delivery, logger
@@ -40,6 +42,7 @@ pub fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Try { once } => tryout::run(once),
+        Command::Setup(options) => setup::run(&options),
         Command::Start { arguments } => start::run(&arguments),
     };
     match result {

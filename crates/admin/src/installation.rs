@@ -114,9 +114,7 @@ fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     let is_executable = path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let is_ours = ["qmail-", "quail"].iter().any(|p| name.starts_with(p))
-        || ["sendmail", "forward", "splogger"].contains(&name.as_str());
-    is_executable && is_ours && !name.contains('.')
+    is_executable && crate::layout::is_program(&name)
 }
 
 #[cfg(test)]

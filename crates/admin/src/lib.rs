@@ -3,6 +3,8 @@
 //! - [`command`]: the command line
 //! - [`start`]: `quail start`, which is quail-start(8)
 //! - [`tryout`]: `quail try`, a private system to look at
+//! - [`setup`]: `quail setup`, from nothing to a running system
+//! - [`layout`]: what an installation consists of; [`place`]: where it is, and who is who
 //! - [`installation`]: the tree of a private installation
 //! - [`conversation`]: the client side of an SMTP session, with times
 //! - [`page`]: words on a terminal
@@ -10,7 +12,10 @@
 pub mod command;
 pub mod conversation;
 pub mod installation;
+pub mod layout;
 pub mod page;
+pub mod place;
+pub mod setup;
 pub mod start;
 pub mod tryout;
 

@@ -42,7 +42,7 @@ impl Place {
 
     /// The split of its queue; `None` when there is no queue yet, or one with gaps.
     pub fn split(&self) -> Option<u64> {
-        let disk = queue::real::RealDisk::at(&self.home);
+        let disk = queue::real::RealDisk::at(&self.at("queue"));
         queue::layout::Layout::detect(&disk).ok().map(queue::layout::Layout::split)
     }
 }

@@ -36,7 +36,10 @@ pub fn steps(place: &Place, has_changed: bool) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let rc = place.at("rc");
     if !rc.exists() {
+        // systemd keeps what a service says; elsewhere syslog does, where there is one.
+        let has_syslog = !is_systemd(place) && place.outside("/dev/log").exists();
         let text = RC.replace("/var/qmail", &place.home.display().to_string());
+        let text = text.replace(" LOGGER", if has_syslog { " splogger qmail" } else { "" });
         steps.push(Step::file(format!("write the run script {}", rc.display()), rc.clone(), text, 0o755));
     }
     if !is_running(place) {

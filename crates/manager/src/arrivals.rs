@@ -24,8 +24,9 @@ pub(crate) enum Reading {
     WouldWait,
 }
 
-/// Recipients up to so many are attempted from `todo`; with more, S5 is written first.
-const FEW_MAX: usize = 100;
+/// Recipients up to so many are attempted from `todo`; with more, S5 is written first. A killed qmail-send repeats so many
+/// deliveries of one message at most, so it is no more than a default channel carries at once (decision 31).
+const FEW_MAX: usize = 10;
 
 /// An envelope to read.
 #[derive(Clone, Copy, Debug)]

@@ -133,6 +133,20 @@ impl Resolver {
         }
     }
 
+    /// The first text at `name` (TXT), its strings joined.
+    pub async fn text_of(&self, name: &[u8]) -> Lookup<Vec<u8>> {
+        let Some(name) = name::parse(name) else { return Lookup::Absent };
+        let pick = |data: &RData| match data {
+            RData::TXT(text) => Some(text.txt_data.concat()),
+            _ => None,
+        };
+        match self.ask(name, RecordType::TXT, pick).await {
+            Lookup::Found(texts) => texts.into_iter().next().map_or(Lookup::Absent, Lookup::Found),
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unavailable => Lookup::Unavailable,
+        }
+    }
+
     /// The addresses that take mail for `domain`, best first.
     pub async fn mail_hosts(&self, domain: &[u8], random: &mut Random) -> MailHosts {
         let Some(name) = name::parse(domain) else { return MailHosts::NoSuchHost };

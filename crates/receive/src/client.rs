@@ -1,6 +1,6 @@
 //! Who is at the other end, as far as we were told (contract 6.5, tcp-environ(5)).
 
-use std::net::SocketAddr;
+use crate::blocked::Blocked;
 
 /// What is known about a client before it says anything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct Client {
     pub relay: Option<Vec<u8>>,
     /// DATABYTES: in place of control/databytes.
     pub databytes: Option<u64>,
+    /// RBLSMTPD, or what a list of addresses says.
+    pub blocked: Option<Blocked>,
 }
 
 const UNKNOWN: &[u8] = b"unknown";
@@ -32,17 +34,7 @@ impl Client {
             local: variable("TCPLOCALHOST").unwrap_or_else(|| or_unknown("TCPLOCALIP")),
             relay: variable("RELAYCLIENT"),
             databytes: variable("DATABYTES").map(|value| leading_number(&value)),
-        }
-    }
-
-    /// From the two ends of a connection we accepted ourselves. Names are not looked up.
-    pub fn from_addresses(remote: SocketAddr, local: Option<SocketAddr>) -> Self {
-        let text = |address: SocketAddr| address.ip().to_canonical().to_string().into_bytes();
-        Self {
-            remote_ip: text(remote),
-            remote_host: UNKNOWN.to_vec(),
-            local: local.map_or_else(|| UNKNOWN.to_vec(), text),
-            ..Self::default()
+            blocked: variable("RBLSMTPD").map(|value| Blocked::from_variable(&value)),
         }
     }
 }
@@ -73,11 +65,5 @@ mod tests {
             let client = Client::from_environment(|name| (name == "DATABYTES").then(|| value.into()));
             assert_eq!(client.databytes, Some(number), "{value}");
         }
-    }
-
-    #[test]
-    fn mapped_addresses_are_shown_as_ipv4() {
-        let client = Client::from_addresses("[::ffff:192.0.2.7]:1".parse().unwrap(), None);
-        assert_eq!(client.remote_ip, b"192.0.2.7");
     }
 }

@@ -3,6 +3,7 @@
 //! A file that cannot be read is an error: nothing is accepted under a policy nobody wrote. A wrong value is
 //! reported and its safe default used.
 
+use crate::block_lists::BlockLists;
 use crate::limits::Limits;
 use crate::network::Network;
 use crate::policy::{Extensions, Policy};
@@ -36,6 +37,8 @@ pub struct Configuration {
     pub sessions_per_address: usize,
     /// control/relayclients.
     pub relay_clients: Vec<Network>,
+    /// control/dnsbllist and control/dnsblfailclosed.
+    pub block_lists: BlockLists,
 }
 
 /// Why no session can begin.
@@ -69,6 +72,8 @@ impl Configuration {
         let databytes = number("databytes")?;
         let sessions = wide(number("concurrencyincoming")?);
         let sessions_per_address = wide(number("smtpsessionsperaddress")?);
+        let fails_closed = number("dnsblfailclosed")? > 0;
+        let block_lists = BlockLists::parse(&control.list("dnsbllist")?.unwrap_or_default(), fails_closed);
         let policy = Policy {
             greeting: control.line_or_me_required("smtpgreeting")?,
             local_ip_host: control.line_or_me("localiphost")?,
@@ -82,7 +87,7 @@ impl Configuration {
             limits,
         };
         let relay_clients = relay_clients(&control, warn)?;
-        Ok(Self { policy, sessions, sessions_per_address, relay_clients })
+        Ok(Self { policy, sessions, sessions_per_address, relay_clients, block_lists })
     }
 }
 

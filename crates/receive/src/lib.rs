@@ -7,14 +7,20 @@
 //! - [`driver`]: one session over a stream
 //! - [`netstrings`]: QMTP and QMQP, over the same door
 //! - [`classic`]: on descriptors 0 and 1; [`listener`]: many at once, with [`places`] for them
+//! - [`admission`]: who may connect to the listener; [`environment`]: the variables of a connection; [`blocked`], by
+//!   a variable or by [`block_lists`]
 #![forbid(unsafe_code)]
 
+pub mod admission;
+pub mod block_lists;
+pub mod blocked;
 pub mod classic;
 pub mod client;
 mod commands;
 pub mod configuration;
 pub mod door;
 pub mod driver;
+pub mod environment;
 pub mod limits;
 pub mod listener;
 mod log;

@@ -1,23 +1,28 @@
 //! The listener: many sessions in one process, on sockets that whoever started us has bound.
 //!
 //! TERM: no new connections, sessions end when their transaction does, and all of them after [`FINISH_TIME`].
-//! HUP: the control files are read again for the sessions to come.
+//! HUP: the control files are read again for the sessions to come. The rules are read again without being told.
 
+use crate::admission::{self, Admission, Admissions};
+use crate::block_lists::BlockLists;
 use crate::client::Client;
 use crate::configuration::{Configuration, Form};
 use crate::door::{Connection, Door};
+use crate::environment::Environment;
 use crate::log;
 use crate::places::{Place, Places};
 use crate::policy::Policy;
 use crate::replies;
 use crate::session::Session;
 use crate::{driver, network::Network};
+use dns::{Resolver, Servers};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tcp_rules::Rule;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -33,6 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct Current {
     policy: Arc<Policy>,
     relay_clients: Arc<[Network]>,
+    block_lists: Arc<BlockLists>,
 }
 
 /// What all sessions share.
@@ -40,6 +46,8 @@ struct Server {
     home: PathBuf,
     door: Door,
     places: Places,
+    admissions: Admissions,
+    resolver: Option<Resolver>,
     current: Mutex<Current>,
 }
 
@@ -60,22 +68,28 @@ fn serve(sockets: Vec<OwnedFd>) -> Result<(), Box<dyn std::error::Error>> {
     }
     let home = os::home::home();
     let configuration = load(&home)?;
+    let admissions = Admissions::open(&home)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(listen(sockets, home, configuration))?;
-    Ok(())
+    runtime.block_on(async {
+        // Without name servers, names and lists are as if they did not answer.
+        let resolver = Resolver::new(Servers::from_environment(os::home::is_rootless())).ok();
+        let server = Server {
+            door: Door::new(&home, std::env::var_os("QMAILQUEUE")),
+            places: Places::new(configuration.sessions, configuration.sessions_per_address),
+            admissions,
+            resolver,
+            current: Mutex::new(Current::from(configuration)),
+            home,
+        };
+        Ok(listen(sockets, Arc::new(server)).await?)
+    })
 }
 
 fn load(home: &Path) -> Result<Configuration, crate::configuration::ConfigurationError> {
     Configuration::load(home, Form::Listener, &mut |warning| log::line(&format!("warning: {warning}")))
 }
 
-async fn listen(sockets: Vec<OwnedFd>, home: PathBuf, configuration: Configuration) -> io::Result<()> {
-    let server = Arc::new(Server {
-        door: Door::new(&home, std::env::var_os("QMAILQUEUE")),
-        places: Places::new(configuration.sessions, configuration.sessions_per_address),
-        current: Mutex::new(Current::from(configuration)),
-        home,
-    });
+async fn listen(sockets: Vec<OwnedFd>, server: Arc<Server>) -> io::Result<()> {
     let mut accepting = JoinSet::new();
     for socket in sockets {
         let listener = std::net::TcpListener::from(socket);
@@ -118,11 +132,18 @@ impl Server {
     /// Begins a session, or says why not.
     fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, bound: Option<SocketAddr>) {
         let now = self.current();
-        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
+        let Some(rule) = self.rule(remote.ip(), None) else { return };
+        let relay = rule.variable(b"RELAYCLIENT").is_some()
+            || now.relay_clients.iter().any(|network| network.contains(remote.ip()));
         match self.places.take(remote.ip(), relay) {
             Some(place) => {
-                let over = Connection { remote, local: bound.or_else(|| stream.local_addr().ok()), relay };
-                tokio::spawn(self.clone().converse(stream, over, now.policy, place));
+                let local = bound.or_else(|| stream.local_addr().ok());
+                let mut environment = Environment::of_connection(remote, local);
+                if relay {
+                    environment.set(b"RELAYCLIENT", Vec::new());
+                }
+                let over = Connection { remote, environment };
+                tokio::spawn(self.clone().converse(stream, over, rule, now, place));
             }
             // One write to an empty socket buffer: it does not block, and if it fails nobody is there.
             None => drop(stream.try_write(&replies::TOO_MANY_SESSIONS.to_bytes())),
@@ -132,16 +153,45 @@ impl Server {
     async fn converse(
         self: Arc<Self>,
         mut stream: TcpStream,
-        over: Connection,
-        policy: Arc<Policy>,
+        mut over: Connection,
+        mut rule: Rule,
+        now: Current,
         place: Place,
     ) {
-        let mut client = Client::from_addresses(over.remote, over.local);
-        client.relay = over.relay.then(Vec::new);
-        let session = Session::new(policy, client);
+        let address = over.remote.ip();
+        if self.admissions.ask_for_names()
+            && let Some(resolver) = &self.resolver
+            && let Some(name) = admission::name_of(address, resolver).await
+        {
+            let Some(named) = self.rule(address, Some(&name)) else { return };
+            rule = named;
+            over.environment.set(b"TCPREMOTEHOST", name);
+        }
+        admission::apply(&rule, &mut over.environment);
+        let mut client = Client::from_environment(|name| over.environment.get(name).map(<[u8]>::to_vec));
+        if client.relay.is_none()
+            && client.blocked.is_none()
+            && !now.block_lists.are_none()
+            && let Some(resolver) = &self.resolver
+        {
+            let mut note = |text: String| log::line(&format!("{} {text}", address.to_canonical()));
+            client.blocked = now.block_lists.check(address, resolver, &mut note).await;
+        }
+        let session = Session::new(now.policy, client);
         let mut service = self.places.service();
         let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut service).await;
         drop(place);
+    }
+
+    /// The rule for a client; `None`, and a line in the log, if it may not connect.
+    fn rule(&self, address: IpAddr, host: Option<&[u8]>) -> Option<Rule> {
+        let why = match self.admissions.judge(address, host) {
+            Ok(Admission::Allowed(rule)) => return Some(rule),
+            Ok(Admission::Denied) => "denied by rules".to_owned(),
+            Err(error) => format!("denied: control/tcprules.cdb cannot be read: {error}"),
+        };
+        log::line(&format!("{} {why}", address.to_canonical()));
+        None
     }
 
     fn current(&self) -> Current {
@@ -163,6 +213,10 @@ impl Server {
 
 impl From<Configuration> for Current {
     fn from(configuration: Configuration) -> Self {
-        Self { policy: Arc::new(configuration.policy), relay_clients: configuration.relay_clients.into() }
+        Self {
+            policy: Arc::new(configuration.policy),
+            relay_clients: configuration.relay_clients.into(),
+            block_lists: Arc::new(configuration.block_lists),
+        }
     }
 }

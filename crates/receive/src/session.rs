@@ -311,7 +311,7 @@ impl Session {
         self.state = State::Closed(ending);
     }
 
-    fn count_error(&mut self) {
+    pub(crate) fn count_error(&mut self) {
         self.counts.errors = self.counts.errors.saturating_add(1);
         if self.counts.errors >= self.policy.limits.errors && !matches!(self.state, State::Closed(_)) {
             self.hang_up(replies::TOO_MANY_ERRORS, Ending::HungUp);

@@ -58,8 +58,6 @@ pub const FOREIGN: &[Foreign] = &[
     file("dh4096.pem", "Diffie-Hellman parameters.", TLSPARAM),
     file("dh512.pem", "Diffie-Hellman parameters.", TLSPARAM),
     file("dkimkeys", "Keys of DKIM signatures by domain.", FILTER),
-    file("dnsblfailclosed", "What a DNS block list that does not answer means.", POLICY),
-    file("dnsbllist", "DNS block lists.", POLICY),
     file("domainbindings", "Source addresses by sender domain.", SOURCE),
     file("domainips", "Source addresses by sender domain.", SOURCE),
     file("filterargs", "Filters between spawner and deliverer.", FILTER),

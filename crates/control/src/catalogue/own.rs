@@ -70,4 +70,16 @@ pub const OWN: &[Setting] = &[
         "How many SMTP sessions one client (an IPv4 address or an IPv6 /64) may have open at once. Relay clients and this host itself are not limited by it.",
     )
     .at_hang_up(),
+    file(
+        "tcprules",
+        list(Entry::Text),
+        "qmail-smtpd --listen",
+        "Who may connect, in the language of tcprules(1): `ADDRESS:allow,VAR=\"value\"` or `ADDRESS:deny`. The variables hold for the session as if tcpserver had set them.",
+    ),
+    file(
+        "tcprules.cdb",
+        Form::Cdb { source: "tcprules", made_by: "tcprules" },
+        "qmail-smtpd --listen",
+        "Who may connect, as tcprules(1) writes it: what tcprules has no rule for is looked for here. An existing database, /etc/tcp.smtp.cdb for example, may be linked to this name.",
+    ),
 ];

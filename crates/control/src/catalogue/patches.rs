@@ -1,6 +1,6 @@
 //! Control files that patched qmails, or the usual run scripts, have had for long (contract 16).
 
-use super::{Form, Noticed, Setting, Since, number};
+use super::{Entry, Form, Noticed, Setting, Since, list, number};
 
 const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
     Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Patches("0.1"), meaning }
@@ -13,6 +13,20 @@ pub const PATCHES: &[Setting] = &[
         number(100, 1, 100_000, "sessions"),
         "qmail-smtpd --listen",
         "How many SMTP sessions may be open at once; others wait in the listen queue.",
+    )
+    .at_hang_up(),
+    file(
+        "dnsblfailclosed",
+        number(0, 0, 1, ""),
+        "qmail-smtpd",
+        "1: while a list of dnsbllist cannot be asked, clients are refused for now.",
+    )
+    .at_hang_up(),
+    file(
+        "dnsbllist",
+        list(Entry::Text),
+        "qmail-smtpd",
+        "Lists of addresses in the DNS whose clients are refused: `zone` for now, `-zone` for good; `+zone` lets in, `=zone` only notes. `:text` gives a text, `%IP%` in it is the client's address.",
     )
     .at_hang_up(),
     file(

@@ -1,7 +1,8 @@
 //! `RCPT TO:<recipient>` (RFC 5321 §4.1.1.3): one more recipient.
 //!
-//! Checked in this order: a transaction is open, syntax, the sender, whether we relay, how many there are.
+//! Checked in this order: a transaction is open, where the client comes from, syntax, the sender, whether we relay, how many there are.
 
+use crate::blocked::Blocked;
 use crate::replies;
 use crate::session::{Ending, Session, State};
 use smtp::path::{self, PATH_MAX_BYTES, Path};
@@ -11,6 +12,11 @@ impl Session {
         let State::Transaction(transaction) = &self.state else {
             return self.say(replies::MAIL_FIRST);
         };
+        if let Some(Blocked::Because { for_good, text }) = &self.client.blocked {
+            let (code, enhanced) = if *for_good { ("553", "5.7.1") } else { ("451", "4.7.1") };
+            self.replies.line(code, enhanced, &[text]);
+            return self.count_error();
+        }
         let recipient = self.policy.localize(path::parse(argument).0);
         if recipient.has_control_byte() {
             return self.say(replies::CONTROL_BYTE);

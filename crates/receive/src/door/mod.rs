@@ -1,6 +1,6 @@
 //! The door into the queue for an event loop (contract 6.2). Callers that may block have `queue::door`.
 //!
-//! 1. `QMAILQUEUE` is set: that program ([`program`]);
+//! 1. `QMAILQUEUE` is set, for the connection or for all: that program ([`program`]);
 //! 2. else the queue service on `run/queue` ([`service`]), over connections that are used again and again;
 //! 3. else `bin/qmail-queue`, as in 1.
 //!
@@ -10,11 +10,13 @@
 mod program;
 mod service;
 
+use crate::environment::Environment;
 use crate::verdict::Verdict;
 use contracts::queue_exit::QueueExit;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -26,34 +28,13 @@ const DECISION_TIME: Duration = Duration::from_secs(1200);
 /// Idle connections to the queue service that are kept.
 const IDLE_CONNECTIONS_MAX: usize = 64;
 
-/// The connection that a message comes over, where the environment does not tell a queue program about it.
-#[derive(Clone, Copy, Debug)]
+/// The connection that a message comes over, where the process has more than one.
+#[derive(Clone, Debug)]
 pub struct Connection {
     /// The client.
     pub remote: SocketAddr,
-    /// Our end.
-    pub local: Option<SocketAddr>,
-    /// The client may send to anybody.
-    pub relay: bool,
-}
-
-impl Connection {
-    /// The variables of tcp-environ(5), and RELAYCLIENT. `None`: not to be set.
-    fn variables(&self) -> [(&'static str, Option<String>); 9] {
-        let ip = |address: SocketAddr| address.ip().to_canonical().to_string();
-        let port = |address: SocketAddr| address.port().to_string();
-        [
-            ("PROTO", Some("TCP".to_owned())),
-            ("TCPREMOTEIP", Some(ip(self.remote))),
-            ("TCPREMOTEPORT", Some(port(self.remote))),
-            ("TCPREMOTEHOST", None),
-            ("TCPREMOTEINFO", None),
-            ("TCPLOCALIP", self.local.map(ip)),
-            ("TCPLOCALPORT", self.local.map(port)),
-            ("TCPLOCALHOST", None),
-            ("RELAYCLIENT", self.relay.then(String::new)),
-        ]
-    }
+    /// Its variables.
+    pub environment: Environment,
 }
 
 /// Where hand-offs begin.
@@ -88,7 +69,8 @@ impl Door {
     /// Begins a hand-off of a message that comes `over` a connection; without one, the environment is as it should
     /// be. Fails only where not even a process can be started.
     pub async fn open(&self, over: Option<&Connection>) -> io::Result<HandOff<'_>> {
-        let way = match &self.program {
+        let own = over.and_then(|over| over.environment.get("QMAILQUEUE")).map(OsStr::from_bytes);
+        let way = match own.or(self.program.as_deref()) {
             Some(program) => self.start(program, over)?,
             None => match self.connection().await {
                 Ok(connection) => Way::Service(connection),
@@ -108,7 +90,7 @@ impl Door {
         service::Connection::open(&self.home).await
     }
 
-    fn start(&self, program: &std::ffi::OsStr, over: Option<&Connection>) -> io::Result<Way> {
+    fn start(&self, program: &OsStr, over: Option<&Connection>) -> io::Result<Way> {
         match program::start(&self.home, program, over) {
             Ok(program) => Ok(Way::Program(program)),
             Err(program::StartError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
@@ -161,27 +143,5 @@ impl HandOff<'_> {
         if let Way::Program(program) = self.way {
             program.abandon();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_learns_who_sent_the_message_and_nothing_stale() {
-        let over = |relay| Connection {
-            remote: "[::ffff:192.0.2.7]:4711".parse().unwrap(),
-            local: Some("192.0.2.1:25".parse().unwrap()),
-            relay,
-        };
-        let value = |over: Connection, name: &str| {
-            over.variables().into_iter().find(|(variable, _)| *variable == name).unwrap().1
-        };
-        assert_eq!(value(over(false), "TCPREMOTEIP").as_deref(), Some("192.0.2.7"));
-        assert_eq!(value(over(false), "TCPLOCALPORT").as_deref(), Some("25"));
-        assert_eq!(value(over(false), "TCPREMOTEHOST"), None);
-        assert_eq!(value(over(false), "RELAYCLIENT"), None);
-        assert_eq!(value(over(true), "RELAYCLIENT").as_deref(), Some(""));
     }
 }

@@ -58,11 +58,13 @@ pub fn start(home: &Path, program: &OsStr, over: Option<&Connection>) -> Result<
     let command = spawn.command();
     command.arg0(program).current_dir(home);
     command.stdin(OwnedFd::from(message_end)).stdout(OwnedFd::from(envelope_end)).stderr(Stdio::inherit());
-    for (name, value) in over.iter().flat_map(|over| over.variables()) {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
+    if let Some(over) = over {
+        for name in over.environment.unset() {
+            command.env_remove(name);
+        }
+        for (name, value) in over.environment.variables() {
+            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+        }
     }
     let child = match spawn.start(&[(errors_end.as_fd(), 4), (errors_end.as_fd(), HIGHEST_FD)]) {
         Ok(child) => child,

@@ -8,6 +8,7 @@ pub mod nsd;
 pub mod opensmtpd;
 pub mod original;
 pub mod postfix;
+pub mod ucspi;
 
 use std::path::Path;
 use std::process::Command;

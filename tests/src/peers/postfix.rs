@@ -50,6 +50,8 @@ pub struct Postfix {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for QMQP.
+    pub qmqp: SocketAddr,
 }
 
 impl Postfix {
@@ -79,10 +81,10 @@ impl Postfix {
         chown(top.join("mail"), Some(user), Some(user)).unwrap();
         fs::write(top.join("forward"), format!("\"|cat >{}/mail/box/new/$$\"\n", top.display())).unwrap();
         chown(top.join("forward"), Some(user), Some(user)).unwrap();
-        let address = free_address();
+        let (address, qmqp) = (free_address(), free_address());
         fs::write(top.join("conf/main.cf"), main_cf(top, root, user, routes)).unwrap();
-        let listener = format!("{address} inet n - n - - smtpd\n");
-        fs::write(top.join("conf/master.cf"), listener + SERVICES).unwrap();
+        let listeners = format!("{address} inet n - n - - smtpd\n{qmqp} inet n - n - - qmqpd\n");
+        fs::write(top.join("conf/master.cf"), listeners + SERVICES).unwrap();
         let log = fs::File::create(top.join("log")).unwrap();
         let child = program(root, "usr/lib/postfix/sbin/master")
             .arg("-c")
@@ -93,7 +95,7 @@ impl Postfix {
             .stderr(log)
             .spawn()
             .expect("Postfix's master");
-        let postfix = Self { scratch, child, address };
+        let postfix = Self { scratch, child, address, qmqp };
         deadline("Postfix listens", || TcpStream::connect(address).is_ok());
         postfix
     }
@@ -168,6 +170,7 @@ forward_path = {top}/forward
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
+qmqpd_authorized_clients = 127.0.0.0/8
 alias_maps =
 alias_database =
 local_recipient_maps =

@@ -8,11 +8,13 @@
     reason = "a test that cannot go on must stop, loudly"
 )]
 
+mod admission;
 mod crash;
 mod failure;
 mod local;
 mod maildir;
 mod names;
+mod netstrings;
 mod peers;
 mod processes;
 mod queue_files;

@@ -4,8 +4,9 @@
 //!     client ──SMTP──> tcpserver ─> [ qmail-smtpd on descriptors 0 and 1 ] ─> joe/Maildir
 
 use crate::{letter, running};
+use quail_tests::peers::ucspi::{self, Tcpserver};
 use quail_tests::{Client, World, deadline, mail, place, skip};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -63,27 +64,15 @@ fn mutt_reads_our_maildir() {
 
 #[test]
 fn tcpserver_runs_our_smtpd() {
-    let Some(tcpserver) = place::program_of("ucspi-tcp", "tcpserver") else {
+    let Some(tcpserver) = ucspi::program("tcpserver") else {
         return skip("tcpserver cannot be had");
     };
     let world: World = running();
     let smtpd = world.home().join("bin/qmail-smtpd");
-    // -1 prints the port; the session then has the classic descriptors and the variables of tcp-environ(5).
-    let mut child = world
-        .foreign_program(&world.borrow(&tcpserver))
-        .args(["-1", "-v", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
-        .arg(&smtpd)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("tcpserver");
-    let mut port = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-    let address = format!("127.0.0.1:{}", port.trim()).parse().expect("a port");
-    let reply = Client::deliver(address, "a@there.example", &["joe@here.example"], &letter("classic"));
+    // The session has the classic descriptors and the variables of tcp-environ(5).
+    let server = Tcpserver::start(&world, &tcpserver, &["-v"], &[&smtpd]);
+    let reply = Client::deliver(server.address, "a@there.example", &["joe@here.example"], &letter("classic"));
     assert!(reply.contains(" qp "), "{reply}");
     let texts = mail::wait_for(&world.home().join("joe/Maildir"), 1);
-    let _ = child.kill();
-    let _ = child.wait();
     assert!(texts[0].contains("Received: from unknown (HELO client.example) (127.0.0.1)\n"), "{texts:?}");
 }

@@ -1,0 +1,63 @@
+//! Programs of ucspi-tcp: tcpserver in front of one of ours, tcprules, rblsmtpd.
+
+use crate::World;
+use crate::place::{self, deadline};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running tcpserver.
+#[derive(Debug)]
+pub struct Tcpserver {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// A program of the package; `None`: the test is to be skipped.
+pub fn program(name: &str) -> Option<PathBuf> {
+    place::program_of("ucspi-tcp", name)
+}
+
+impl Tcpserver {
+    /// Starts `tcpserver` with these options in front of a program of the world.
+    pub fn start(world: &World, tcpserver: &Path, options: &[&str], command: &[&Path]) -> Self {
+        // -1 prints the port.
+        let mut child = world
+            .foreign_program(&world.borrow(tcpserver))
+            .args(["-1", "-R", "-H", "-l", "here.example"])
+            .args(options)
+            .args(["127.0.0.1", "0"])
+            .args(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tcpserver");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
+        let address = format!("127.0.0.1:{}", port.trim()).parse().expect("a port");
+        let server = Self { child, address };
+        deadline("tcpserver listens", || TcpStream::connect(address).is_ok());
+        server
+    }
+}
+
+impl Drop for Tcpserver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Makes the database `file` of `rules`, as an administrator does.
+pub fn make_rules(tcprules: &Path, file: &Path, rules: &str) {
+    let mut child = Command::new(tcprules)
+        .arg(file)
+        .arg(file.with_extension("tmp"))
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("tcprules");
+    child.stdin.take().expect("a pipe").write_all(rules.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("it ends").success());
+}

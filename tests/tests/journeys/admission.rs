@@ -55,8 +55,11 @@ fn a_database_made_by_tcprules_holds_in_the_listener_and_is_read_again() {
 fn a_rule_names_the_program_in_the_queue_s_place() {
     let world = running();
     let program = world.scratch().join("refuse");
-    std::fs::write(&program, "#!/bin/sh\ncat >/dev/null\necho \"DWe are $WE, you $TCPREMOTEIP.\" >&4\nexit 82\n")
-        .unwrap();
+    std::fs::write(
+        &program,
+        "#!/bin/sh\ncat >/dev/null\necho \"DWe are $WE, you $TCPREMOTEIP.\" >&4\nexit 82\n",
+    )
+    .unwrap();
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let rule = format!("127.:allow,WE=\"closed\",QMAILQUEUE=\"{}\"\n", program.display());
     world.control("tcprules", &rule);
@@ -80,7 +83,9 @@ fn rblsmtpd_and_we_say_the_same() {
     };
     let world = running();
     let (smtpd, rblsmtpd) = (world.home().join("bin/qmail-smtpd"), world.borrow(&rblsmtpd));
-    for (value, reply) in [("-go away", "553 go away\r\n"), ("come later", "451 come later\r\n"), ("", "250 ")] {
+    for (value, reply) in
+        [("-go away", "553 go away\r\n"), ("come later", "451 come later\r\n"), ("", "250 ")]
+    {
         let variable = format!("RBLSMTPD={value}");
         let set = [env, Path::new(&variable)];
         let theirs = [&set[..], &[&rblsmtpd, &smtpd]].concat();

@@ -68,7 +68,8 @@ fn postfix_s_qmqpd_takes_what_qmqpc_hands_over() {
     let envelope = format!("Fa@there.example\0T{to}\0\0");
     assert_eq!(hand_over(&world, &letter("by QMQP"), envelope.as_bytes()), Some(0));
     // More than is kept in memory, from a pipe.
-    let large = format!("Subject: large\n\n{}", "0123456789abcdef0123456789abcdef0123456789abcdef\n".repeat(40_000));
+    let large =
+        format!("Subject: large\n\n{}", "0123456789abcdef0123456789abcdef0123456789abcdef\n".repeat(40_000));
     let mut command = world.program("qmail-qmqpc");
     let mut file = tempfile_in(&world);
     file.write_all(envelope.as_bytes()).unwrap();
@@ -115,7 +116,10 @@ fn talk(address: SocketAddr, packet: &[u8], answers: usize) -> Vec<String> {
         let count = stream.read(&mut buffer).expect("an answer");
         assert!(count > 0, "it hung up after {}", heard.escape_ascii());
         heard.extend_from_slice(&buffer[..count]);
-        found = heard.split(|&byte| byte == b',').map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+        found = heard
+            .split(|&byte| byte == b',')
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+            .collect();
         found.pop();
     }
     found

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Work {
     /// SMTP to the Maildir of one user.
     Maildir,

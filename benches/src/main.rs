@@ -6,6 +6,7 @@ mod backlog;
 mod case;
 mod destinations;
 mod load;
+mod lock;
 mod measure;
 mod moment;
 mod mta;
@@ -71,7 +72,9 @@ fn measure_all(options: &Options) -> Result<()> {
         rounds: options.rounds(),
         ..Results::default()
     };
+    let quiet = lock::take(&options.locks)?;
     surroundings(options, &sink, &disk, &mut results)?;
+    drop(quiet);
     let mtas = start(options, routes)?;
     let mut ends = Ends { sink: sink.arrivals.clone(), ..Ends::default() };
     // Some start their helpers only now.
@@ -92,6 +95,7 @@ fn measure_all(options: &Options) -> Result<()> {
             cases.len(),
             case.name()
         ));
+        let _quiet = lock::take(&options.locks)?;
         let mut row = table::measure(case, &mtas, &ends, options.rounds(), &mut first)?;
         if case.is_counted() {
             table::count_calls(&mut row, &mtas, &ends, &mut first)?;
@@ -105,6 +109,7 @@ fn measure_all(options: &Options) -> Result<()> {
                 say(&format!("== left out: {why}"));
                 results.backlogs_left_out.push(why);
             } else if let Some(ours) = mtas.first() {
+                let _quiet = lock::take(&options.locks)?;
                 // What has been measured before is not lost with it.
                 match backlog::measure(ours, fresh, routes, waiting, options.rounds(), &mut first) {
                     Ok(found) => results.backlogs.push(found),
@@ -117,6 +122,7 @@ fn measure_all(options: &Options) -> Result<()> {
             }
         }
         if options.wants(destinations::NAME) {
+            let _quiet = lock::take(&options.locks)?;
             results.beside = destinations::measure(&mtas, &ends, options.rounds(), &mut first)
                 .inspect_err(|why| say(&format!("   {why:#}")))
                 .unwrap_or_default();

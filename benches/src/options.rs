@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// How to call it.
 pub const USAGE: &str = "\
 cargo xtask bench [--quick] [--case TEXT] [--rounds N] [--peers postfix,exim,opensmtpd] [--original DIR] [--backlog N]
-                  [--image]
+                  [--image] [--lock FILE]...
     --quick         the two main rows beside Postfix, compared with the baseline; under two minutes
     --case TEXT     only rows whose name holds TEXT; without --quick nothing is written
     --rounds N      runs of each row and server (3; 2 when quick)
@@ -13,6 +13,7 @@ cargo xtask bench [--quick] [--case TEXT] [--rounds N] [--peers postfix,exim,ope
     --original DIR  the qmail, netqmail or notqmail that is installed in DIR, too
     --backlog N     that many deferred messages instead of 10000, 100000 and (whole run only) 1000000
     --image         everything on an ext4 of its own with a journal, in a file (as root)
+    --lock FILE     hold a lock on FILE while a row is measured, and not between rows: for a machine where others build
     --baseline      with --quick: write the baseline instead of comparing";
 
 /// How many messages wait, in turn; the last only in a whole run, as it takes minutes and gigabytes.
@@ -37,6 +38,8 @@ pub struct Options {
     pub image: bool,
     /// Write the baseline.
     pub baseline: bool,
+    /// Locked, in this order, while a row is measured.
+    pub locks: Vec<PathBuf>,
 }
 
 /// Reads the arguments; what is wrong with them, else.
@@ -52,6 +55,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--case" => options.case = Some(value()?),
             "--rounds" => options.rounds = Some(number(&value()?)?),
             "--backlog" => options.backlog = Some(number(&value()?)?),
+            "--lock" => options.locks.push(value()?.into()),
             "--original" => options.original = Some(value()?.into()),
             "--peers" => {
                 let list = value()?;

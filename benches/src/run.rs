@@ -14,7 +14,8 @@ use crate::moment::Moment;
 use crate::mta::{AWAY, Mta};
 use crate::terminal::say;
 use anyhow::{Result, bail};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -69,6 +70,8 @@ pub struct Ends {
     pub maildirs: BTreeMap<&'static str, Arrivals>,
     /// The prompt sink.
     pub sink: Arrivals,
+    /// Servers and work that they did not end in time: what they still do would disturb every row after it.
+    pub behind: RefCell<BTreeSet<(&'static str, Work)>>,
 }
 
 impl Ends {
@@ -96,7 +99,7 @@ pub fn once_traced(
         (_, Some(arrivals)) => arrivals,
         (_, None) => bail!("nobody watches the Maildirs of {}", mta.facts.name),
     };
-    drop(arrivals.take());
+    arrivals.begin(first);
     let (statistics, journal) = (disk::statistics_of(&mta.facts.disk), disk::journal_of(&mta.facts.disk));
     let flushes = || statistics.as_deref().and_then(disk::flushes);
     let commits = || journal.as_deref().and_then(disk::commits);

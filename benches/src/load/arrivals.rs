@@ -2,7 +2,7 @@
 
 use crate::moment::Moment;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Arrival {
 #[derive(Clone, Debug, Default)]
 pub struct Arrivals {
     count: Arc<AtomicUsize>,
+    /// Numbers below belong to earlier runs, whose servers may still be at work.
+    first: Arc<AtomicU64>,
     list: Arc<Mutex<Vec<Arrival>>>,
 }
 
@@ -38,7 +40,11 @@ impl Arrivals {
     /// Notes some.
     pub fn note(&self, some: impl IntoIterator<Item = Arrival>) {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
-        list.extend(some);
+        let first = self.first.load(Ordering::Relaxed);
+        list.extend(some.into_iter().filter(|arrival| match arrival.what {
+            What::Number(number) => number >= first,
+            What::File(_) => true,
+        }));
         self.count.store(list.len(), Ordering::Release);
     }
 
@@ -64,10 +70,32 @@ impl Arrivals {
         true
     }
 
+    /// Forgets everything. From now on only numbers from `first` on count.
+    pub fn begin(&self, first: u64) {
+        self.first.store(first, Ordering::Relaxed);
+        drop(self.take());
+    }
+
     /// Takes everything out.
     pub fn take(&self) -> Vec<Arrival> {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         self.count.store(0, Ordering::Release);
         std::mem::take(&mut *list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Arrival, Arrivals, What};
+    use crate::moment::Moment;
+
+    #[test]
+    fn what_an_earlier_run_left_behind_does_not_count() {
+        let arrivals = Arrivals::default();
+        let number = |n| Arrival { what: What::Number(n), at: Moment::now() };
+        arrivals.note([number(3)]);
+        arrivals.begin(10);
+        arrivals.note([number(9), number(10)]);
+        assert_eq!(arrivals.count(), 1);
     }
 }

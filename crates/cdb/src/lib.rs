@@ -6,14 +6,16 @@
 //!
 //! - [`reader`]: looks keys up with `pread`; nothing is mapped, so a file cut short under us is an error and
 //!   not a signal.
-//! - [`writer`]: the bytes the original's `cdbmss` writes. Unique names, syncing and renaming are its
-//!   caller's affair.
+//! - [`writer`]: the bytes the original's `cdbmss` writes
+//! - [`replacement`]: a database put in the place of an older one, whole
 #![forbid(unsafe_code)]
 
 pub mod reader;
+pub mod replacement;
 pub mod writer;
 
 pub use reader::{Cdb, ReadError};
+pub use replacement::Replacement;
 pub use writer::{WriteError, Writer};
 
 /// Tables in a file, each with a (position, slots) pair in the header.

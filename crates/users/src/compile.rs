@@ -4,14 +4,13 @@
 //! up meanwhile reads the old or the new, whole. Two at once take turns at a lock on `users/cdb.tmp`, which is
 //! the original's name and stays behind, empty, after a failure (D53).
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use nix::fcntl::{Flock, FlockArg};
+use cdb::Replacement;
 
-use crate::assign::{AssignError, Assignments, parse};
+use crate::assign::{AssignError, parse};
 
 /// The texts that qmail-newu(8) prints behind `qmail-newu: fatal: `.
 #[derive(Debug, thiserror::Error)]
@@ -40,52 +39,20 @@ pub enum CompileError {
 pub fn compile(home: &Path) -> Result<(), CompileError> {
     let users = home.join("users");
     let mut assign = File::open(users.join("assign")).map_err(CompileError::OpenAssign)?;
-    let temporary = locked(&users.join("cdb.tmp")).map_err(CompileError::OpenTemporary)?;
+    let new = Replacement::begin(&users.join("cdb.tmp")).map_err(CompileError::OpenTemporary)?;
     let mut text = Vec::new();
     assign.read_to_end(&mut text).map_err(CompileError::ReadAssign)?;
     let assignments = parse(&text)?;
-    write(&temporary, &assignments).map_err(|error| {
-        // An empty file, as the original leaves it, rather than half a database. The first error is the one to tell.
-        let _ = temporary.set_len(0);
-        CompileError::WriteTemporary(error)
-    })?;
-    std::fs::rename(users.join("cdb.tmp"), users.join("cdb")).map_err(CompileError::Move)?;
-    File::open(&users).and_then(|directory| directory.sync_all()).map_err(CompileError::Move)
-}
-
-/// The temporary file, empty, ours alone, and still under its name.
-fn locked(path: &Path) -> io::Result<Flock<File>> {
-    loop {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(path)?;
-        let file = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| io::Error::from(errno))?;
-        // Whoever held the lock before us has moved this very file to users/cdb, if all went well.
-        let ours = file.metadata()?;
-        match std::fs::symlink_metadata(path) {
-            Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => {
-                file.set_permissions(Permissions::from_mode(0o644))?;
-                file.set_len(0)?;
-                return Ok(file);
-            }
-            Ok(_) => continue,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-fn write(file: &File, assignments: &Assignments) -> Result<(), cdb::WriteError> {
-    let mut writer = cdb::Writer::new(file)?;
-    for record in &assignments.records {
-        writer.add(&record.key, &record.data)?;
-    }
-    writer.add(b"", &assignments.wildcard_ends)?;
-    writer.finish()?.sync_all()?;
-    Ok(())
+    let owners = assignments.records.iter().map(|record| (record.key.as_slice(), record.data.as_slice()));
+    let ends = (b"".as_slice(), assignments.wildcard_ends.as_slice());
+    new.write(owners.chain([ends])).map_err(CompileError::WriteTemporary)?;
+    new.put_at(&users.join("cdb")).map_err(CompileError::Move)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn home(assign: &[u8]) -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();

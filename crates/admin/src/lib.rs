@@ -8,15 +8,24 @@
 //! - [`installation`]: the tree of a private installation
 //! - [`conversation`]: the client side of an SMTP session, with times
 //! - [`page`]: words on a terminal
+//!
+//! And what the small administration programs of qmail do:
+//!
+//! - [`showctl`] tells the settings in words: qmail-showctl
+//! - [`morercpthosts`] makes the database of further domains: qmail-newmrh
+//! - [`timeouts`] tells and forgets which hosts did not answer: qmail-tcpto and qmail-tcpok
 
 pub mod command;
 pub mod conversation;
 pub mod installation;
 pub mod layout;
+pub mod morercpthosts;
 pub mod page;
 pub mod place;
 pub mod setup;
+pub mod showctl;
 pub mod start;
+pub mod timeouts;
 pub mod tryout;
 
 pub use command::run;

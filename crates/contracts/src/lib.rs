@@ -15,6 +15,7 @@
 //! | `qmail-lspawn` <-> warm `qmail-local` | [`local_worker`] | ours |
 //! | `qmail-lspawn` <-> `qmail-getpw` | [`lookup`] | qmail-getpw(8) |
 //! | `qmail-rspawn` <-> warm `qmail-remote` | [`remote_worker`] | ours |
+//! | anybody -> programs with options | [`getopt`] | getopt(3) |
 //!
 //! No I/O here and no clock.
 
@@ -22,6 +23,7 @@ pub mod channel;
 pub mod clean;
 pub mod envelope;
 mod fields;
+pub mod getopt;
 pub mod hand_off;
 pub mod local_worker;
 pub mod lookup;

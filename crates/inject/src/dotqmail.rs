@@ -8,6 +8,8 @@
 //! - [`predate`]: gives a program a Date field
 //! - [`qreceipt`]: tells the sender that it arrived
 //! - [`maildirmake`]: makes a Maildir
+//! - [`mailsubj`]: makes a message of a subject, recipients and a body
+//! - [`qbiff`]: says on terminals that mail has come
 //!
 //! [`answer`] asks a program, [`feed`] feeds one.
 
@@ -19,8 +21,10 @@ pub mod except;
 pub mod feed;
 pub mod forward;
 pub mod maildirmake;
+pub mod mailsubj;
 pub mod predate;
 pub mod preline;
+pub mod qbiff;
 pub mod qreceipt;
 
 pub use ending::Ending;

@@ -2,7 +2,7 @@
 //!
 //! The road of a message:
 //!
-//! 1. [`getopt`], [`environment`], [`settings`]: what we are told
+//! 1. [`contracts::getopt`], [`environment`], [`settings`]: what we are told
 //! 2. [`input`]: the header is read field by field, in bounded memory
 //! 3. [`header`], with [`rewrite`]: addresses are completed; recipients and sender are found
 //! 4. [`author`], [`compose`]: what the message lacks is added
@@ -17,7 +17,6 @@ pub mod compose;
 pub mod dotqmail;
 pub mod environment;
 pub mod error;
-pub mod getopt;
 pub mod header;
 pub mod input;
 pub mod outlet;

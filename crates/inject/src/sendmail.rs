@@ -3,7 +3,7 @@
 //! Also `mailq` and `newaliases`, by the name it is called by.
 
 use crate::environment::Environment;
-use crate::getopt::{Opt, Options, base_name, complaint};
+use contracts::getopt::{Opt, Options, base_name, complaint};
 
 /// What to become.
 #[derive(Debug)]

@@ -14,6 +14,7 @@
 //! - [`directories`]: `new` stays open, and is synced once for deliveries at the same time
 //! - [`mbox`]: append under a lock, or leave the file as it was
 //! - [`copy`]: a message read in bounded pieces
+//! - [`moving`]: from a Maildir to an mbox, for maildir2mbox
 #![forbid(unsafe_code)]
 
 pub mod copy;
@@ -21,6 +22,7 @@ pub mod directories;
 pub mod heading;
 pub mod maildir;
 pub mod mbox;
+pub mod moving;
 pub mod name;
 pub mod quoting;
 

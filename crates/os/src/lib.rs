@@ -20,6 +20,7 @@
 //! - [`stream`]: small questions about a byte stream that somebody else opened
 //! - [`strerror`]: the original's words for errno
 //! - [`syslog`]: the socket of the syslog daemon
+//! - [`utmp`]: who is logged in where
 //! - [`writeback`]: starting to write a file out, before its sync
 
 pub mod cached;
@@ -39,4 +40,5 @@ pub mod shared_sync;
 pub mod stream;
 pub mod strerror;
 pub mod syslog;
+pub mod utmp;
 pub mod writeback;

@@ -7,11 +7,13 @@
 //!    what it cannot see is not a home; [`lookup_service`] is its warm form.
 //! 3. The account `alias`.
 //!
-//! `users/cdb` is compiled from `users/assign` ([`assign`] reads it, [`compile`] is qmail-newu(8)).
+//! `users/cdb` is compiled from `users/assign` ([`assign`] reads it, [`compile`] is qmail-newu(8)), which [`generate`],
+//! qmail-pw2u(8), can make from the machine's accounts.
 #![forbid(unsafe_code)]
 
 pub mod accounts;
 pub mod assign;
 pub mod compile;
 pub mod database;
+pub mod generate;
 pub mod lookup_service;

@@ -3,7 +3,7 @@
 use super::Ending;
 use super::feed::Feed;
 use crate::environment::Environment;
-use crate::getopt::{Opt, Options, complaint};
+use contracts::getopt::{Opt, Options, complaint};
 use std::io::Read;
 
 const USAGE: &str = "preline cmd [ arg ... ]";

@@ -11,8 +11,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the journeys can use, beside what is installed.
-pub const FOR_TESTS: [&str; 7] =
-    ["postfix", "exim4-daemon-light", "swaks", "mutt", "procmail", "nsd", "ucspi-tcp"];
+pub const FOR_TESTS: [&str; 9] = [
+    "postfix",
+    "exim4-daemon-light",
+    "swaks",
+    "mutt",
+    "procmail",
+    "nsd",
+    "ucspi-tcp",
+    "fastforward",
+    "freecdb",
+];
 
 /// Where unpacked packages are: one tree for each, named like the package.
 pub fn directory() -> PathBuf {

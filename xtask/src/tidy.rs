@@ -14,7 +14,7 @@ use anyhow::Result;
 /// A rule: what holds, and what speaks against it.
 type Rule = (&'static str, fn() -> Result<Vec<String>>);
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     ("unsafe is only in crates/os", source::unsafe_only_in_os),
     ("words and judgement do no I/O and read no clock", source::words_are_pure),
     ("no file is longer than 450 lines", source::files_are_short),
@@ -26,6 +26,7 @@ const RULES: [Rule; 12] = [
     ("root and setuid programs link almost nothing", arrows::privileged_programs_are_small),
     ("every program has a manual page and a row in programs/README.md", papers::programs_are_documented),
     ("every program has tests", papers::programs_are_tested),
+    ("every program of the original is here", papers::the_originals_programs_are_all_here),
     ("every path that a document names exists", papers::named_paths_exist),
 ];
 

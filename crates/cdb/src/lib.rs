@@ -7,9 +7,11 @@
 //! - [`reader`]: looks keys up with `pread`; nothing is mapped, so a file cut short under us is an error and
 //!   not a signal.
 //! - [`writer`]: the bytes the original's `cdbmss` writes
+//! - [`dump`]: all records, for printing
 //! - [`replacement`]: a database put in the place of an older one, whole
 #![forbid(unsafe_code)]
 
+pub mod dump;
 pub mod reader;
 pub mod replacement;
 pub mod writer;

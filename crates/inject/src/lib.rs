@@ -9,9 +9,11 @@
 //! 5. [`outlet`]: header, then the body as it comes, then the envelope, into the queue or to standard output
 //!
 //! [`program`] walks it. [`error`] says why it may end early. [`sendmail`] is another way to its beginning;
-//! [`dotqmail`] holds the programs that do without it, for lines of `.qmail` files. [`process`] is what all of them
+//! [`dotqmail`] holds the programs that do without it, for lines of `.qmail` files, [`aliases`] those that read
+//! `/etc/aliases` and `.forward`. [`process`] is what all of them
 //! share as processes.
 
+pub mod aliases;
 pub mod author;
 pub mod compose;
 pub mod dotqmail;

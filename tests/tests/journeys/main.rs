@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod aliases;
 mod crash;
 mod failure;
 mod local;

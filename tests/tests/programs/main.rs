@@ -9,5 +9,7 @@
     reason = "a test that cannot go on must stop, loudly"
 )]
 
+mod aliases;
+mod mailq;
 mod quail;
 mod quail_start;

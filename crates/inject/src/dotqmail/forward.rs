@@ -22,6 +22,18 @@ pub(super) fn hand_over(
     let Some(sender) = environment.value(sender_variable) else {
         return Ending::fatal(program, 100, format!("{sender_variable} not set").as_bytes());
     };
+    send_on(program, sender, recipients, environment, input, door)
+}
+
+/// As [`hand_over`], from a given sender.
+pub(crate) fn send_on(
+    program: &str,
+    sender: &[u8],
+    recipients: &[Vec<u8>],
+    environment: &Environment,
+    input: &mut dyn Read,
+    door: &Door,
+) -> Ending {
     let Some(delivered_to) = environment.value("DTLINE") else {
         return Ending::fatal(program, 100, b"DTLINE not set");
     };

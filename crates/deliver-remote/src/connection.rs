@@ -64,6 +64,18 @@ impl Unconnected {
     }
 }
 
+/// Connects, and no more.
+pub async fn dial(address: SocketAddr, settings: &Settings) -> Result<TcpStream, Unconnected> {
+    let stream = match timeout(settings.connect_limit, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Unconnected::of(&error)),
+        Err(_) => return Err(Unconnected::TimedOut),
+    };
+    // Commands are small and each is waited for.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
 /// An open connection with its session.
 #[derive(Debug)]
 pub struct Connection {
@@ -83,13 +95,7 @@ impl Connection {
         introduction: Introduction,
         settings: &Settings,
     ) -> Result<Self, Unconnected> {
-        let stream = match timeout(settings.connect_limit, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Unconnected::of(&error)),
-            Err(_) => return Err(Unconnected::TimedOut),
-        };
-        // Commands are small and each is waited for.
-        let _ = stream.set_nodelay(true);
+        let stream = dial(address, settings).await?;
         let session = Session::new(&settings.helo_host, introduction);
         Ok(Self { stream, session, reply_limit: settings.reply_limit, carried: 0, timed_out: false })
     }

@@ -18,14 +18,16 @@ use dns::{Random, Servers};
 use smtp::reply::KEPT_TEXT_BYTES;
 use tokio::time::Instant;
 
-use crate::connection::{Connection, Unconnected};
+use crate::connection::{Connection, Unconnected, dial};
 use crate::failures::{Failure, Failures};
 use crate::message_source::MessageSource;
 use crate::name_servers::NameServers;
 use crate::outcome::{Outcome, Verdict};
 use crate::pool::{Place, Pool, Turn};
+use crate::qmtp::{self, Addresses};
 use crate::session::{Envelope, Introduction};
 use crate::settings::{Settings, Watched};
+use crate::targets::Protocol;
 use crate::tcpto::{Attempt, Standing, TimeoutTable};
 use crate::{targets, text};
 
@@ -107,7 +109,9 @@ impl Deliverer {
             return Err([b"D", sentence.as_slice()].concat());
         }
         let carriable = transaction.recipients.iter().zip(refused).filter(|(_, refused)| refused.is_none());
-        let recipients: Vec<Vec<u8>> = carriable.map(|(recipient, _)| quoted(recipient)).collect();
+        let bare: Vec<&[u8]> = carriable.map(|(recipient, _)| recipient.as_slice()).collect();
+        let recipients: Vec<Vec<u8>> = bare.iter().map(|recipient| quoted(recipient)).collect();
+        let addresses = Addresses { sender: &transaction.sender, recipients: bare };
         if recipients.is_empty() {
             return Err(b"D".to_vec());
         }
@@ -132,10 +136,18 @@ impl Deliverer {
             settings.reply_limit.saturating_mul(2).saturating_add(settings.connect_limit.saturating_mul(5));
         let (begin, mut last) = (Instant::now(), None);
         for target in targets {
-            match self.try_address(target, &settings, &envelope, &message, leftover).await {
+            let tried = match target.protocol {
+                Protocol::Smtp => {
+                    self.try_address(target.address, &settings, &envelope, &message, leftover).await
+                }
+                Protocol::Qmtp => {
+                    self.try_qmtp(target.address, &settings, &addresses, &message, leftover).await
+                }
+            };
+            match tried {
                 Ok(outcome) => {
                     let is_final = !outcome.permits_another_address();
-                    last = Some((target.ip(), outcome));
+                    last = Some((target.address.ip(), outcome));
                     if is_final {
                         break;
                     }
@@ -191,12 +203,51 @@ impl Deliverer {
         Ok(outcome)
     }
 
+    /// As [`Deliverer::try_address`], in QMTP and always over a new connection.
+    async fn try_qmtp(
+        &self,
+        target: SocketAddr,
+        settings: &Settings,
+        addresses: &Addresses<'_>,
+        message: &MessageSource,
+        leftover: &mut Vec<Connection>,
+    ) -> Result<Outcome, Unconnected> {
+        let place = match &self.pool {
+            Some(pool) => pool
+                .turn(target, settings.connections_per_address, settings.connect_limit)
+                .await
+                .ok_or(Unconnected::Crowded)?,
+            None => Turn::New(Place::uncounted(target)),
+        };
+        let place = match place {
+            Turn::New(place) => place,
+            // One of SMTP: the same port is in smtproutes, too.
+            Turn::Reused(connection, place) => {
+                leftover.push(*connection);
+                place
+            }
+        };
+        let stream = self.attend(target, dial(target, settings)).await?;
+        let outcome = qmtp::transact(stream, addresses, message, settings.reply_limit).await;
+        drop(place);
+        Ok(outcome)
+    }
+
     async fn connect(
         &self,
         target: SocketAddr,
         introduction: Introduction,
         settings: &Settings,
     ) -> Result<Box<Connection>, Unconnected> {
+        self.attend(target, Connection::open(target, introduction, settings)).await.map(Box::new)
+    }
+
+    /// Connects unless `target` has failed too often and too lately, and remembers how that went.
+    async fn attend<C>(
+        &self,
+        target: SocketAddr,
+        open: impl Future<Output = Result<C, Unconnected>>,
+    ) -> Result<C, Unconnected> {
         let (ip, now) = (target.ip(), unix_seconds());
         let standing = self.tcpto.standing(ip, now);
         if standing == Standing::Avoid {
@@ -208,7 +259,7 @@ impl Deliverer {
             Some(_) => return Err(Unconnected::Avoided),
             None => {}
         }
-        let opened = Connection::open(target, introduction, settings).await;
+        let opened = open.await;
         let attempt = match opened {
             Err(Unconnected::TimedOut) => Attempt::TimedOut,
             _ => Attempt::Answered,
@@ -223,7 +274,7 @@ impl Deliverer {
             Ok(_) => failures.forget(target),
         }
         drop(failures);
-        opened.map(Box::new)
+        opened
     }
 
     fn put_away(&self, connection: Box<Connection>, place: Place, leftover: &mut Vec<Connection>) {

@@ -8,6 +8,7 @@
 //!    answer lately
 //! 4. [`connection`]: socket and deadlines around [`session`], the SMTP client as a machine without a socket;
 //!    [`features`]: what the server offers; [`message_source`]: the message, as often as it is needed
+//!    [`qmtp`]: the other language, for hosts that are said to speak it
 //! 5. [`outcome`] and [`text`]: the exact words
 //!
 //! [`delivery`] puts them in this order. It has two forms: [`classic`], one delivery from argv, and [`worker`], many at
@@ -26,6 +27,7 @@ pub mod message_source;
 pub mod name_servers;
 pub mod outcome;
 pub mod pool;
+pub mod qmtp;
 pub mod route;
 pub mod session;
 pub mod settings;

@@ -17,6 +17,8 @@ pub const PIECE_BYTES: usize = 128 * 1024;
 pub struct MessageSource {
     file: File,
     start: u64,
+    /// Bytes as stored.
+    pub length: u64,
     kept: Option<Vec<u8>>,
     /// Bytes on the wire, as nearly as they are known without reading a long message (RFC 1870 §6 allows an
     /// estimate).
@@ -34,10 +36,10 @@ impl MessageSource {
         let start = file.stream_position()?;
         let length = end.saturating_sub(start);
         if length > KEPT_BYTES {
-            return Ok(Self { file, start, kept: None, size_bytes: Some(length), eight_bit: true });
+            return Ok(Self { file, start, length, kept: None, size_bytes: Some(length), eight_bit: true });
         }
         // At offsets of our own: the position may be shared with whoever gave us the file.
-        let mut source = Self { file, start, kept: None, size_bytes: None, eight_bit: false };
+        let mut source = Self { file, start, length, kept: None, size_bytes: None, eight_bit: false };
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         let mut have = 0;
         while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
@@ -47,6 +49,7 @@ impl MessageSource {
             }
         }
         bytes.truncate(have);
+        source.length = u64::try_from(have).unwrap_or(length);
         let line_ends = memchr::memchr_iter(b'\n', &bytes).count();
         source.size_bytes = u64::try_from(bytes.len().saturating_add(line_ends)).ok();
         source.eight_bit = !bytes.is_ascii();

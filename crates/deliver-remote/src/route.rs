@@ -1,4 +1,4 @@
-//! smtproutes: relays that the administrator has chosen by hand (qmail-control(5)).
+//! smtproutes and qmtproutes: relays that the administrator has chosen by hand (qmail-control(5)).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,13 +19,15 @@ pub struct Route {
     pub port: u16,
 }
 
-/// A line of smtproutes that cannot be used: the port behind the relay's colon is not 1 to 65535.
+/// A line of such a file that cannot be used: the port behind the relay's colon is not 1 to 65535.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "control/smtproutes line {line}: \"{}\" needs a port from 1 to 65535, or none",
+    "control/{file} line {line}: \"{}\" needs a port from 1 to 65535, or none",
     value.escape_ascii()
 )]
 pub struct RouteError {
+    /// The control file.
+    pub file: &'static str,
     /// Line of the file, from 1.
     pub line: usize,
     /// What stands there.
@@ -33,15 +35,22 @@ pub struct RouteError {
 }
 
 /// All routes; the last line for a key wins.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Routes {
+    file: &'static str,
+    port: u16,
     /// Key in lower case; line and value.
     by_key: HashMap<Vec<u8>, (usize, Vec<u8>)>,
 }
 
 impl Routes {
-    /// Takes the bytes of the file. A line without a colon says nothing, as in the original.
+    /// Takes the bytes of smtproutes.
     pub fn parse(file: &[u8]) -> Self {
+        Self::of("smtproutes", SMTP_PORT, file)
+    }
+
+    /// Takes the bytes of the control file `name`, whose routes lead to `port` unless they say another. A line without a colon says nothing, as in the original.
+    pub fn of(name: &'static str, port: u16, file: &[u8]) -> Self {
         let mut by_key = HashMap::new();
         let numbered = file.split(|&byte| byte == b'\n').zip(1usize..);
         for (entry, number) in
@@ -53,7 +62,7 @@ impl Routes {
                     .insert(key.to_ascii_lowercase(), (number, value.get(1..).unwrap_or_default().to_vec()));
             }
         }
-        Self { by_key }
+        Self { file: name, port, by_key }
     }
 
     /// The route of `host`: its own, else that of its longest suffix that begins with a dot, else the
@@ -67,14 +76,18 @@ impl Routes {
         let keys = std::iter::once(0).chain(suffixes.filter(|at| *at > 0)).chain(std::iter::once(host.len()));
         let mut values = keys.filter_map(|at| self.by_key.get(host.get(at..)?));
         values.next().map(|(line, value)| {
-            decode(value).ok_or_else(|| RouteError { line: *line, value: value.clone() })
+            decode(value, self.port).ok_or_else(|| RouteError {
+                file: self.file,
+                line: *line,
+                value: value.clone(),
+            })
         })
     }
 }
 
 /// `relay`, `relay:port`, `[address]:port` or a bare IPv6 address; `None` for a port that is none.
-fn decode(value: &[u8]) -> Option<Route> {
-    let whole = |relay: &[u8]| Some(Route { relay: relay.to_vec(), port: SMTP_PORT });
+fn decode(value: &[u8], port: u16) -> Option<Route> {
+    let whole = |relay: &[u8]| Some(Route { relay: relay.to_vec(), port });
     // A bare IPv6 address has colons of its own.
     if matches!(literal::parse(value), Some(IpAddr::V6(_))) {
         return whole(value);
@@ -152,7 +165,7 @@ mod tests {
             ("hub:99999999999999999999999", None),
         ] {
             let want = want.map(|(relay, port)| Route { relay: relay.into(), port });
-            assert_eq!(decode(value.as_bytes()), want, "{value}");
+            assert_eq!(decode(value.as_bytes(), 25), want, "{value}");
         }
     }
 

@@ -7,11 +7,20 @@ use std::time::{Duration, Instant};
 
 use control::{Control, ControlError, Warning, catalogue};
 
+use crate::qmtp::QMTP_PORT;
 use crate::route::Routes;
 
 /// All files that [`Settings`] are made of.
-const FILES: [&str; 6] =
-    ["me", "helohost", "timeoutremote", "timeoutconnect", "smtproutes", "concurrencyremotehost"];
+const FILES: [&str; 8] = [
+    "me",
+    "helohost",
+    "timeoutremote",
+    "timeoutconnect",
+    "smtproutes",
+    "qmtproutes",
+    "mxps",
+    "concurrencyremotehost",
+];
 
 /// How to deliver.
 #[derive(Clone, Debug)]
@@ -24,6 +33,10 @@ pub struct Settings {
     pub reply_limit: Duration,
     /// Relays chosen by hand.
     pub routes: Routes,
+    /// The same, to hosts that speak QMTP; asked first.
+    pub qmtp_routes: Routes,
+    /// The preference of an exchanger may say that it speaks QMTP.
+    pub mxps: bool,
     /// Connections to one address at a time.
     pub connections_per_address: usize,
 }
@@ -38,12 +51,19 @@ impl Settings {
         };
         let reply_limit = Duration::from_secs(number("timeoutremote")?);
         let connect_limit = Duration::from_secs(number("timeoutconnect")?);
+        let mxps = number("mxps")? > 0;
         let connections = number("concurrencyremotehost")?;
         Ok(Self {
             helo_host: control.line_or_me_required("helohost")?,
             connect_limit,
             reply_limit,
             routes: Routes::parse(&control.bytes("smtproutes")?.unwrap_or_default()),
+            qmtp_routes: Routes::of(
+                "qmtproutes",
+                QMTP_PORT,
+                &control.bytes("qmtproutes")?.unwrap_or_default(),
+            ),
+            mxps,
             connections_per_address: usize::try_from(connections).unwrap_or(1).max(1),
         })
     }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use dns::{Candidate, Lookup, MailHosts, Random, Resolver};
 
+use crate::qmtp::QMTP_PORT;
 use crate::route::{Route, SMTP_PORT};
 use crate::settings::Settings;
 use crate::{literal, text};
@@ -12,8 +13,26 @@ use crate::{literal, text};
 /// Addresses tried for one delivery; each may take a connect time-out.
 pub const MOST_TARGETS: usize = 32;
 
+/// The language of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// SMTP.
+    Smtp,
+    /// QMTP, by a route or by the preference of the exchanger.
+    Qmtp,
+}
+
+/// Where to connect, and what to speak there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The language.
+    pub protocol: Protocol,
+}
+
 /// Where to connect, best first; or the record that ends the delivery.
-pub type Targets = Result<Vec<SocketAddr>, Vec<u8>>;
+pub type Targets = Result<Vec<Target>, Vec<u8>>;
 
 /// Finds them. `own` gives this host's addresses.
 pub async fn find(
@@ -23,9 +42,17 @@ pub async fn find(
     random: &mut Random,
     own: impl FnOnce() -> std::io::Result<Vec<IpAddr>>,
 ) -> Targets {
+    match settings.qmtp_routes.find(host) {
+        Some(Ok(Route { relay, port })) if !relay.is_empty() => {
+            return relay_addresses(&relay, port, Protocol::Qmtp, resolver, random).await;
+        }
+        // As if there were no line.
+        Some(Ok(_)) | None => {}
+        Some(Err(error)) => return Err(text::wrong_control(&error)),
+    }
     let port = match settings.routes.find(host) {
         Some(Ok(Route { relay, port })) if !relay.is_empty() => {
-            return relay_addresses(&relay, port, resolver, random).await;
+            return relay_addresses(&relay, port, Protocol::Smtp, resolver, random).await;
         }
         Some(Ok(Route { port, .. })) => port,
         Some(Err(error)) => return Err(text::wrong_control(&error)),
@@ -46,20 +73,39 @@ pub async fn find(
     if better.is_empty() {
         return Err(text::OWN_ADDRESS.to_vec());
     }
-    Ok(better.into_iter().take(MOST_TARGETS).map(|address| SocketAddr::new(address, port)).collect())
+    let targets = better.into_iter().flat_map(|candidate| {
+        let target = |protocol, port| Target { address: SocketAddr::new(candidate.address, port), protocol };
+        // Who does not answer there may still speak SMTP.
+        let first =
+            (settings.mxps && means_qmtp(candidate.preference)).then(|| target(Protocol::Qmtp, QMTP_PORT));
+        first.into_iter().chain(std::iter::once(target(Protocol::Smtp, port)))
+    });
+    Ok(targets.take(MOST_TARGETS).collect())
+}
+
+/// MXPS: of the preferences 12800 to 13055, every sixteenth beginning with 12801 says that the exchanger speaks QMTP.
+fn means_qmtp(preference: u16) -> bool {
+    (12800..=13055).contains(&preference) && preference % 16 == 1
 }
 
 /// A relay is meant as it is written: no exchangers, and it may be this host.
-async fn relay_addresses(relay: &[u8], port: u16, resolver: &Resolver, random: &mut Random) -> Targets {
+async fn relay_addresses(
+    relay: &[u8],
+    port: u16,
+    protocol: Protocol,
+    resolver: &Resolver,
+    random: &mut Random,
+) -> Targets {
+    let target = |address| Target { address: SocketAddr::new(address, port), protocol };
     if let Some(address) = literal::parse(relay) {
-        return Ok(vec![SocketAddr::new(address, port)]);
+        return Ok(vec![target(address)]);
     }
     match resolver.addresses(relay).await {
         Lookup::Found(addresses) => {
             let candidates =
                 addresses.into_iter().map(|address| Candidate { preference: 0, address }).collect();
             let ordered = dns::mail_hosts::ordered(candidates, random).into_iter().take(MOST_TARGETS);
-            Ok(ordered.map(|candidate| SocketAddr::new(candidate.address, port)).collect())
+            Ok(ordered.map(|candidate| target(candidate.address)).collect())
         }
         Lookup::Absent => Err(text::no_host(relay)),
         Lookup::Unavailable => Err(text::DNS_UNAVAILABLE.to_vec()),
@@ -68,17 +114,24 @@ async fn relay_addresses(relay: &[u8], port: u16, resolver: &Resolver, random: &
 
 /// Only addresses with a preference strictly lower than our own best may be tried: else two hosts that
 /// are exchangers for each other would play ping-pong (RFC 5321 §5.1).
-fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<IpAddr> {
+fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<Candidate> {
     let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
     let is_own = |address: &IpAddr| own.contains(address) || unspecified.contains(address);
     let ours = candidates.iter().filter(|one| is_own(&one.address)).map(|one| one.preference).min();
     let better = |one: &&Candidate| ours.is_none_or(|ours| one.preference < ours);
-    candidates.iter().filter(better).map(|one| one.address).collect()
+    candidates.iter().filter(better).copied().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn preferences_that_mean_qmtp() {
+        let all: Vec<u16> = (0..=u16::MAX).filter(|preference| means_qmtp(*preference)).collect();
+        assert_eq!(all.len(), 16);
+        assert_eq!((all.first(), all.get(1), all.last()), (Some(&12801), Some(&12817), Some(&13041)));
+    }
 
     type Row<'a> = (&'a [(u16, &'a str)], &'a [&'a str]);
 
@@ -101,7 +154,8 @@ mod tests {
                 .map(|(preference, text)| Candidate { preference: *preference, address: address(text) })
                 .collect();
             let want: Vec<_> = want.iter().map(|text| address(text)).collect();
-            assert_eq!(better_than_us(&candidates, &own), want, "{candidates:?}");
+            let better: Vec<_> = better_than_us(&candidates, &own).iter().map(|one| one.address).collect();
+            assert_eq!(better, want, "{candidates:?}");
         }
     }
 }

@@ -21,7 +21,6 @@ const POLICY: &str = "Not read: what it refuses is accepted here.";
 const SOURCE: &str = "Not read: the system chooses the source address.";
 const SENDERROUTE: &str = "Not read: mail of these senders leaves without the relay and its login.";
 const QUEUE: &str = "Not read: the original's behaviour, without it.";
-const REMOTE: &str = "Not read: these hosts are spoken to in SMTP.";
 const OWNIP: &str = "Not read: the addresses of the interfaces count.";
 const SCRIPT: &str = "Read by run scripts only, which may go on doing so.";
 const RELAY: &str = "Not read: say it in control/relayclients, or by RELAYCLIENT under tcpserver.";
@@ -67,7 +66,6 @@ pub const FOREIGN: &[Foreign] = &[
     file("mfcheck", "Whether the sender's domain must be in the DNS.", POLICY),
     file("moreipme", "Further addresses of this host.", OWNIP),
     file("morevalidrcptto.cdb", "Database of recipients that exist.", POLICY),
-    file("mxps", "Whether exchangers of certain preferences are spoken to in QMTP.", REMOTE),
     file("nosignaturedomains", "Domains without DKIM signatures.", FILTER),
     file("notipme", "Addresses of this host that count as another's.", OWNIP),
     file("notlshosts", "Hosts that are not spoken to in TLS.", TLS),
@@ -76,7 +74,6 @@ pub const FOREIGN: &[Foreign] = &[
     file("outgoingips", "Source addresses of connections to other hosts.", SOURCE),
     file("policy", "Who may send to whom, as eMPF rules.", POLICY),
     file("qfilters", "Filters of qmail-qfilter by domain.", FILTER),
-    file("qmtproutes", "Hosts that are spoken to in QMTP.", REMOTE),
     file("rejectnullsenders", "Whether messages without a sender are refused.", POLICY),
     file(
         "rejectrelaytest",

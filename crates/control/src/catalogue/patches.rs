@@ -1,6 +1,6 @@
 //! Control files that patched qmails, or the usual run scripts, have had for long (contract 16).
 
-use super::{Entry, Form, Noticed, Setting, Since, list, number};
+use super::{Entry, Form, Noticed, Setting, Since, list, map, number};
 
 const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
     Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Patches("0.1"), meaning }
@@ -36,4 +36,16 @@ pub const PATCHES: &[Setting] = &[
         "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
     )
     .at_hang_up(),
+    file(
+        "mxps",
+        number(0, 0, 1, ""),
+        "qmail-remote",
+        "1: an exchanger whose preference is 12801, 12817 and so on to 13041 is spoken to in QMTP, and in SMTP if it does not answer there (MXPS).",
+    ),
+    file(
+        "qmtproutes",
+        map(Entry::DomainOrSuffix),
+        "qmail-remote",
+        "Relays that are spoken to in QMTP, as `domain:relay` or `domain:relay:port`; looked at before smtproutes. Without a port it is 209.",
+    ),
 ];

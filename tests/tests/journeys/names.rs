@@ -6,8 +6,12 @@
 //! All in a private network of the test's own thread, so port 25 is free and no other name server is asked.
 
 use crate::letter;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use quail_tests::peers::nsd::Nsd;
-use quail_tests::{Sink, World, skip, space};
+use quail_tests::{Sink, World, deadline, skip, space};
+use std::io::{Read, Write};
+use std::net::TcpListener;
 
 const ZONE: &str = "\
 two MX 10 first.two
@@ -23,10 +27,24 @@ null MX 0 .
 lost MX 10 absent.lost
 six MX 10 six.six
 six.six AAAA fd00::25
+quick MX 12801 host.quick
+host.quick A 127.0.1.1
+1.0.0.127.bad TXT \"you are in bad\"
+1.0.0.127.worse A 127.0.0.2
+1.0.0.127.good TXT \"nice\"
+1.0.0.127.bought A 192.0.2.1
 ";
 
 /// A world in a private network with the name server; `None` where that cannot be.
 fn world_with_names() -> Option<(World, Nsd)> {
+    let (mut world, server) = network_with_names()?;
+    world.relay_for_all();
+    world.start();
+    Some((world, server))
+}
+
+/// The same, not started, and nobody may relay.
+fn network_with_names() -> Option<(World, Nsd)> {
     let root = match Nsd::can_run() {
         Ok(root) => root,
         Err(why) => {
@@ -34,11 +52,9 @@ fn world_with_names() -> Option<(World, Nsd)> {
             return None;
         }
     };
-    let mut world = World::rootless();
+    let world = World::rootless();
     space::enter_network(world.scratch(), "127.0.0.53");
     let server = Nsd::start(&root, "127.0.0.53", "test", ZONE);
-    world.relay_for_all();
-    world.start();
     Some((world, server))
 }
 
@@ -97,4 +113,63 @@ fn an_exchanger_may_have_a_longer_address() {
     let host = Sink::on("fd00::25".parse().expect("an address"), 25);
     world.deliver("a@there.example", &["b@six.test"], &letter("six"));
     assert_eq!(host.receive().to, ["b@six.test"]);
+}
+
+/// Takes one message by QMTP and gives what came.
+fn take_by_qmtp(listener: &TcpListener) -> String {
+    let (mut stream, _) = listener.accept().expect("a client");
+    let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+    while !heard.ends_with(b",,") {
+        let count = stream.read(&mut buffer).expect("a message");
+        assert!(count > 0, "it hung up after {}", heard.escape_ascii());
+        heard.extend_from_slice(&buffer[..count]);
+    }
+    stream.write_all(b"3:Kok,").expect("the client listens");
+    String::from_utf8(heard).expect("text")
+}
+
+#[test]
+fn an_exchanger_whose_preference_means_qmtp_gets_it_so_and_by_smtp_if_it_does_not_answer() {
+    let Some((mut world, _server)) = network_with_names() else { return };
+    world.relay_for_all();
+    world.control("mxps", "1\n");
+    world.start();
+    let smtp = Sink::on([127, 0, 1, 1].into(), 25);
+    let qmtp = TcpListener::bind("127.0.1.1:209").expect("port 209 of a private network");
+    world.deliver("a@there.example", &["b@quick.test"], &letter("quick"));
+    let packet = take_by_qmtp(&qmtp);
+    assert!(
+        packet.ends_with("Subject: quick\n\nHello.\n,15:a@there.example,16:12:b@quick.test,,"),
+        "{packet}"
+    );
+    world.log.wait("success: 127.0.1.1_accepted_message./Remote_host_said:_ok/");
+    drop(qmtp);
+    world.deliver("a@there.example", &["b@quick.test"], &letter("slow"));
+    assert_eq!(smtp.receive().to, ["b@quick.test"]);
+}
+
+#[test]
+fn who_is_in_a_list_is_refused_and_who_is_in_a_white_list_before_it_is_not() {
+    let Some((mut world, _server)) = network_with_names() else { return };
+    world.control("dnsbllist", "bought.test:no\n=bad.test\nbad.test\n");
+    world.start();
+    let reply = |wanted: &str| {
+        let mut client = world.connect();
+        client.say_well("HELO client.example", "250");
+        client.say_well("MAIL FROM:<a@there.example>", "250");
+        client.say("RCPT TO:<joe@here.example>").starts_with(wanted)
+    };
+    assert!(reply("451 you are in bad\r\n"));
+    assert!(world.log.count("127.0.0.1 is listed in bad.test: ") > 0);
+    for (lists, wanted) in [
+        ("absent.test\nworse.test:-go, %IP%\n", "553 go, 127.0.0.1\r\n"),
+        ("-bad.test\n", "553 you are in"),
+        ("+good.test\nbad.test\n", "250 ok"),
+    ] {
+        world.control("dnsbllist", lists);
+        let processes = world.processes();
+        let (pid, _) = processes.iter().find(|(_, seen)| seen.name == "qmail-smtpd").expect("a listener");
+        kill(Pid::from_raw(*pid), Signal::SIGHUP).expect("it lives");
+        deadline(wanted, || reply(wanted));
+    }
 }

@@ -4,6 +4,7 @@
 //!     [ qmail-qmqpc ] ──QMQP──> nobody; Postfix's qmqpd ─> its Maildir
 //!     [ qmail-qmqpc ] ──QMQP──> tcpserver ─> [ qmail-qmqpd ]
 //!     client ──QMTP──> tcpserver ─> [ qmail-qmtpd ] ─> joe/Maildir
+//!     [ Quail ] ──QMTP──> tcpserver ─> [ qmail-qmtpd of another Quail ] ─> joe/Maildir
 
 use crate::{letter, running};
 use quail_tests::peers::postfix::{self, Postfix};
@@ -67,9 +68,9 @@ fn postfix_s_qmqpd_takes_what_qmqpc_hands_over() {
     let to = format!("b@{}", postfix::DOMAIN);
     let envelope = format!("Fa@there.example\0T{to}\0\0");
     assert_eq!(hand_over(&world, &letter("by QMQP"), envelope.as_bytes()), Some(0));
-    // More than is kept in memory, from a pipe.
-    let large =
-        format!("Subject: large\n\n{}", "0123456789abcdef0123456789abcdef0123456789abcdef\n".repeat(40_000));
+    // More than is kept in memory, from a pipe. Postfix adds fields, so the body is looked at.
+    let body = format!("\n\n{}", "0123456789abcdef0123456789abcdef0123456789abcdef\n".repeat(40_000));
+    let large = format!("Subject: large{body}");
     let mut command = world.program("qmail-qmqpc");
     let mut file = tempfile_in(&world);
     file.write_all(envelope.as_bytes()).unwrap();
@@ -78,8 +79,8 @@ fn postfix_s_qmqpd_takes_what_qmqpc_hands_over() {
     child.stdin.take().expect("a pipe").write_all(large.as_bytes()).expect("it reads");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     let texts = mail::wait_for(&peer.maildir(), 2);
-    assert!(texts.iter().any(|text| text.contains("Subject: by QMQP\n\nHello.\n")));
-    assert!(texts.iter().any(|text| text.ends_with(&large)), "the large one is whole");
+    assert!(texts.iter().any(|text| text.contains("Subject: by QMQP\n") && text.ends_with("\n\nHello.\n")));
+    assert!(texts.iter().any(|text| text.ends_with(&body)), "the large one is whole");
 }
 
 #[test]
@@ -142,4 +143,29 @@ fn qmtp_delivers_through_the_service_and_answers_for_each_recipient() {
     assert!(texts.iter().all(|text| text.ends_with("\n\nb\n")), "{texts:?}");
     assert!(texts.iter().all(|text| text.contains("by here.example with QMTP; ")), "{texts:?}");
     world.wait_empty();
+}
+
+#[test]
+fn a_route_leads_to_another_host_by_qmtp() {
+    let mut there = World::rootless();
+    for name in ["locals", "rcpthosts"] {
+        there.control(name, "far.example\n");
+    }
+    there.start();
+    let Some(server) = serve(&there, "qmail-qmtpd", &[]) else { return skip("tcpserver cannot be had") };
+    let mut here = World::rootless();
+    here.control("qmtproutes", &format!(".example:{}\n", server.address));
+    here.control("smtproutes", ":127.0.0.1:9\n");
+    here.relay_for_all();
+    here.start();
+    let large = format!("Subject: large\n\n{}", "0123456789abcdef0123456789abcdef\n".repeat(20_000));
+    here.deliver("a@here.example", &["joe@far.example", "x@elsewhere.example"], &letter("by QMTP"));
+    here.deliver("a@here.example", &["joe@far.example"], &large);
+    let texts = mail::wait_for(&there.home().join("joe/Maildir"), 2);
+    assert!(texts.iter().all(|text| text.contains("by here.example with QMTP; ")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("Subject: by QMTP\n")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.ends_with(&large)), "the large one is whole");
+    here.log.wait_count("success: 127.0.0.1_accepted_message./Remote_host_said:_ok_", 2);
+    here.log.wait("Remote_host_said:_sorry,_that_domain_isn't_in_my_list_of_allowed_rcpthosts_(#5.7.1)");
+    there.wait_empty();
 }

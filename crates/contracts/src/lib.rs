@@ -14,6 +14,7 @@
 //! | `qmail-send` <-> `qmail-clean` | [`clean`] | qmail-clean(8) |
 //! | `qmail-lspawn` <-> warm `qmail-local` | [`local_worker`] | ours |
 //! | `qmail-lspawn` <-> `qmail-getpw` | [`lookup`] | qmail-getpw(8) |
+//! | `qmail-smtpd` <-> `qmail-lspawn` | [`recipients`] | ours |
 //! | `qmail-rspawn` <-> warm `qmail-remote` | [`remote_worker`] | ours |
 //! | anybody -> programs with options | [`getopt`] | getopt(3) |
 //!
@@ -30,6 +31,7 @@ pub mod lookup;
 pub mod queue_exit;
 pub mod queue_id;
 pub mod queue_service;
+pub mod recipients;
 pub mod remote_worker;
 pub mod spawn;
 pub mod trigger;

@@ -3,7 +3,8 @@
 //! ```text
 //! request: number (u32 LE)  user NUL home NUL local NUL dash NUL ext NUL domain NUL sender NUL default NUL
 //!          and the open message file beside it
-//! answer:  number (u32 LE)  exit code (1 byte, 0 = delivered)  text
+//! or:      the same and one more field, `check` NUL, without a file: is there a mailbox by that name?
+//! answer:  number (u32 LE)  exit code (1 byte, 0 = delivered, or there is one)  text
 //! ```
 //!
 //! The worker runs as the recipient, who may have taken it over: `qmail-lspawn` treats an answer with an unknown
@@ -38,6 +39,19 @@ pub struct Delivery {
     pub default_delivery: Vec<u8>,
 }
 
+/// What the worker is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Errand {
+    /// Make the delivery.
+    Deliver,
+    /// Look for the file that would decide about it, as for a delivery, and do nothing. Exit 0: it may be made; 100:
+    /// there is no mailbox by that name; anything else: who knows.
+    Check,
+}
+
+/// The ninth field of a request to check.
+const CHECK: &[u8] = b"check";
+
 /// A packet that is none of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("not a packet of the local worker's protocol")]
@@ -53,8 +67,15 @@ pub fn encode_request(number: u32, delivery: &Delivery) -> Vec<u8> {
     out
 }
 
+/// The packet that asks about a mailbox.
+pub fn encode_check(number: u32, delivery: &Delivery) -> Vec<u8> {
+    let mut out = encode_request(number, delivery);
+    crate::fields::push(&mut out, CHECK);
+    out
+}
+
 /// Reads a request packet.
-pub fn decode_request(packet: &[u8]) -> Result<(u32, Delivery), BadPacket> {
+pub fn decode_request(packet: &[u8]) -> Result<(u32, Errand, Delivery), BadPacket> {
     let (number, rest) = packet.split_first_chunk::<4>().ok_or(BadPacket)?;
     let mut fields = crate::fields::split(rest).ok_or(BadPacket)?;
     let mut next = || fields.next().map(<[u8]>::to_vec).ok_or(BadPacket);
@@ -68,10 +89,12 @@ pub fn decode_request(packet: &[u8]) -> Result<(u32, Delivery), BadPacket> {
         sender: next()?,
         default_delivery: next()?,
     };
-    if fields.next().is_some() {
-        return Err(BadPacket);
-    }
-    Ok((u32::from_le_bytes(*number), delivery))
+    let errand = match (fields.next(), fields.next()) {
+        (None, _) => Errand::Deliver,
+        (Some(CHECK), None) => Errand::Check,
+        _ => return Err(BadPacket),
+    };
+    Ok((u32::from_le_bytes(*number), errand, delivery))
 }
 
 /// What a delivery came to.
@@ -127,7 +150,10 @@ mod tests {
                 user: f[0].clone(), home: f[1].clone(), local: f[2].clone(), dash: f[3].clone(),
                 ext: f[4].clone(), domain: f[5].clone(), sender: f[6].clone(), default_delivery: f[7].clone(),
             };
-            prop_assert_eq!(decode_request(&encode_request(number, &delivery)), Ok((number, delivery)));
+            let check = decode_request(&encode_check(number, &delivery));
+            prop_assert_eq!(check, Ok((number, Errand::Check, delivery.clone())));
+            let request = decode_request(&encode_request(number, &delivery));
+            prop_assert_eq!(request, Ok((number, Errand::Deliver, delivery)));
         }
 
         #[test]
@@ -143,6 +169,8 @@ mod tests {
         assert!(decode_request(&good).is_ok());
         assert_eq!(decode_request(&good[..good.len() - 1]), Err(BadPacket));
         assert_eq!(decode_request(&[good.as_slice(), b"\0"].concat()), Err(BadPacket));
+        let check = encode_check(1, &Delivery::default());
+        assert_eq!(decode_request(&[check.as_slice(), b"\0"].concat()), Err(BadPacket));
         assert_eq!(Answer::decode(&[0; 5 + TEXT_MAX_BYTES + 1]), Err(BadPacket));
     }
 }

@@ -90,6 +90,24 @@ pub fn deliver(
     }
 }
 
+/// Looks for the file that would decide about a delivery, and does nothing: 0 if a delivery would be tried, else the exit
+/// code with which it would fail before its first instruction. Who asks is not the sender, and has no message yet.
+pub fn check(delivery: &Delivery, homes: &KeptHomes) -> u8 {
+    let found = || -> Result<bool, Failure> {
+        let home = Home::enter(&delivery.home, homes)?;
+        home.check_owner_rules()?;
+        if home.is_sticky() {
+            return Err(Failure::HomeSticky);
+        }
+        Ok(home.find(delivery)?.is_some() || delivery.dash.is_empty())
+    };
+    match found() {
+        Ok(true) => 0,
+        Ok(false) => Failure::NoMailbox.exit(),
+        Err(failure) => failure.exit(),
+    }
+}
+
 /// What was done.
 #[derive(Debug, Default)]
 struct Done {

@@ -16,14 +16,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use contracts::local_worker::{Answer, CRASHED, Delivery, PACKET_MAX_BYTES, TEXT_MAX_BYTES, decode_request};
+use contracts::local_worker::{
+    Answer, CRASHED, Delivery, Errand, PACKET_MAX_BYTES, TEXT_MAX_BYTES, decode_request,
+};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use nix::sys::time::TimeVal;
 use os::packet;
 
 use crate::arguments;
-use crate::delivery::{Means, Purpose, Room, deliver};
+use crate::delivery::{Means, Purpose, Room, check, deliver};
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Captured, Output as _};
@@ -55,9 +57,10 @@ pub fn serve(socket: OwnedFd, means: &Means, idle: Duration) -> io::Result<()> {
     error.map_or(Ok(()), Err)
 }
 
-/// One delivery to make.
+/// One delivery to make, or to think about.
 struct Request {
     number: u32,
+    errand: Errand,
     delivery: Delivery,
     message: Option<OwnedFd>,
 }
@@ -138,8 +141,8 @@ impl Desk {
         }
         let packet = buffer.get(..received.length).unwrap_or_default();
         let request = decode_request(packet).ok().filter(|_| !received.truncated);
-        let (number, delivery) = request.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Some(Request { number, delivery, message: received.attached }))
+        let (number, errand, delivery) = request.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Some(Request { number, errand, delivery, message: received.attached }))
     }
 
     fn has_been_idle(&self) -> bool {
@@ -155,8 +158,12 @@ impl Desk {
     }
 
     fn carry_out(&self, request: Request, means: &Means, room: &mut Room) {
-        let Request { number, delivery, message } = request;
-        let result = catch_unwind(AssertUnwindSafe(|| one(&delivery, message, means, room)));
+        let Request { number, errand, delivery, message } = request;
+        let result = catch_unwind(AssertUnwindSafe(|| match errand {
+            Errand::Deliver => one(&delivery, message, means, room),
+            Errand::Check if !delivery.home.starts_with(b"/") => (exit::TEMPORARY, Vec::new()),
+            Errand::Check => (check(&delivery, &means.homes), Vec::new()),
+        }));
         // A bug is this delivery's misfortune, not that of all others.
         let (exit, text) = result.unwrap_or((CRASHED, Vec::new()));
         // When nobody listens any more, whoever asked has gone, and the delivery is made all the same.
@@ -270,6 +277,35 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_mailbox_is_looked_for_as_for_a_delivery_and_nothing_is_delivered() {
+        use contracts::local_worker::encode_check;
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(".qmail-list-default"), "|touch ran").unwrap();
+        let mode = |mode| fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).unwrap();
+        with_worker(LONG, |socket| {
+            let ask = |dash: &str, ext: &str, home: &Path| {
+                let asked = Delivery { dash: dash.into(), ext: ext.into(), ..delivery(home, "./Mailbox") };
+                packet::send(socket.as_fd(), &encode_check(5, &asked), None).unwrap();
+                let answer = answer(&socket).unwrap();
+                assert_eq!((answer.number, answer.text), (5, Vec::new()));
+                answer.exit
+            };
+            assert_eq!(ask("", "", home.path()), 0);
+            assert_eq!(ask("-", "list-x", home.path()), 0);
+            assert_eq!(ask("-", "nobody", home.path()), 100);
+            assert_eq!(ask("", "", Path::new("/nowhere/at/all")), 111);
+            assert_eq!(ask("-", "nobody", Path::new("home")), 111);
+            mode(0o1700);
+            assert_eq!(ask("-", "nobody", home.path()), 111);
+            mode(0o702);
+            assert_eq!(ask("-", "nobody", home.path()), 111);
+        })
+        .unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_slow_program_keeps_nobody_waiting() {

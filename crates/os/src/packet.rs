@@ -1,16 +1,55 @@
-//! Packets with descriptors: sequenced-packet socket pairs between a spawner and its workers.
+//! Packets, with descriptors or without: sequenced-packet sockets, between a spawner and its workers and where others may
+//! ask it something.
 
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, recvmsg,
-    sendmsg, socketpair,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    accept4, bind, recvmsg, sendmsg, socket, socketpair,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// A connected pair. Each packet arrives whole or not at all; end of file when the other end is closed.
 /// Both ends are close-on-exec and blocking.
 pub fn packet_pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?)
+}
+
+/// A listening socket at `path`, not blocking. Whatever was there is replaced only once `arrange`, which gets the path of
+/// the new socket, has set its owner and mode.
+pub fn listen(path: &Path, arrange: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<OwnedFd> {
+    let fresh = path.with_extension(format!("new-{}", std::process::id()));
+    let _ = std::fs::remove_file(&fresh);
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let listener = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    bind(listener.as_raw_fd(), &UnixAddr::new(&fresh)?)?;
+    let listening = arrange(&fresh)
+        .and_then(|()| Ok(nix::sys::socket::listen(&listener, Backlog::new(BACKLOG)?)?))
+        .and_then(|()| std::fs::rename(&fresh, path));
+    if let Err(error) = listening {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(error);
+    }
+    Ok(listener)
+}
+
+/// The next connection, not blocking.
+pub fn accept(listener: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let fd = accept4(listener.as_raw_fd(), flags)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A connection to whoever listens at `path`, not blocking. A listener without room is an error, and not waited for.
+pub fn connect(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    nix::sys::socket::connect(connection.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(connection)
 }
 
 /// Sends one packet, and a copy of `attached` with it. Never raises SIGPIPE. With a non-blocking socket,
@@ -110,6 +149,25 @@ pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::io::{Read, Seek, Write};
+
+    #[test]
+    fn a_listener_takes_the_place_of_a_dead_one_and_of_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("door");
+        assert!(connect(&path).is_err());
+        drop(listen(&path, |_| Ok(())).unwrap());
+        assert!(connect(&path).is_err());
+        let listener = listen(&path, |_| Ok(())).unwrap();
+        assert!(listen(&path, |_| Err(io::ErrorKind::PermissionDenied.into())).is_err());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(accept(listener.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let client = connect(&path).unwrap();
+        let server = accept(listener.as_fd()).unwrap();
+        send(client.as_fd(), b"one", None).unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(receive_bytes(server.as_fd(), &mut buffer).unwrap().length, 3);
+        assert_eq!(receive_bytes(server.as_fd(), &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
 
     #[test]
     fn a_packet_carries_a_descriptor() {

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
+use contracts::recipients::Mailbox;
 use contracts::spawn::{Form, Report, SPAWN_SLOTS, wide_answer};
 use os::process::Spawn;
 
 use crate::child::{Capture, Running, StartError};
 use crate::output::Output;
 use crate::pool::Pool;
+use crate::questions::{Asker, Questions};
 use crate::trade::Trade;
 use crate::worker::Terms;
 
@@ -18,16 +21,18 @@ pub struct Desk<T: Trade> {
     pub(crate) output: Output,
     pub(crate) pool: Pool<T::Key, T::Ticket>,
     pub(crate) children: Vec<Running<T::Ticket>>,
+    pub(crate) questions: Option<Questions>,
     slots: Vec<bool>,
     form: Form,
 }
 
 impl<T: Trade> Desk<T> {
-    pub(crate) fn new(workers_max: usize) -> io::Result<Self> {
+    pub(crate) fn new(workers_max: usize, questions: Option<Questions>) -> io::Result<Self> {
         Ok(Self {
             output: Output::default(),
             pool: Pool::new(workers_max)?,
             children: Vec::new(),
+            questions,
             slots: vec![false; usize::from(SPAWN_SLOTS)],
             form: Form::Classic,
         })
@@ -85,6 +90,18 @@ impl<T: Trade> Desk<T> {
         hire: impl FnOnce() -> Spawn,
     ) {
         self.pool.assign(key, ticket, attached, terms, encode, hire);
+    }
+
+    /// Answers a question.
+    pub fn answer(&mut self, asker: Asker, mailbox: Mailbox) {
+        if let Some(questions) = &mut self.questions {
+            questions.answer(asker, mailbox);
+        }
+    }
+
+    /// Whether a worker of that key may be asked for a question's sake: it is running, or may be started.
+    pub fn may_ask(&mut self, key: &T::Key) -> bool {
+        self.pool.has(key) || self.questions.as_mut().is_some_and(|q| q.may_start(Instant::now()))
     }
 
     /// Whether a worker of that key is running, so that asking it starts no process.

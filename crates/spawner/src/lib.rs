@@ -28,6 +28,8 @@
 //! `contracts::HELLO`. The service closes the socket of a worker that has been idle for [`worker::Terms::idle_limit`];
 //! keep that below the time after which the worker leaves by itself.
 //!
+//! `qmail-lspawn` also answers [`questions`]: is there a mailbox by that name? Each ends in one [`Desk::answer`].
+//!
 //! [`local`] is the trade of `qmail-lspawn`, [`remote`] that of `qmail-rspawn`.
 #![forbid(unsafe_code)]
 
@@ -38,6 +40,7 @@ pub mod local;
 pub mod output;
 pub mod pool;
 pub mod program;
+pub mod questions;
 pub mod remote;
 pub mod remote_report;
 pub mod service;

@@ -7,7 +7,11 @@
 //! 4. Never as uid 0.
 //! 5. The owner's warm `qmail-local`, or one process a delivery.
 //!
+//! [`asked`] answers questions about mailboxes along the same road.
+//!
 //! What comes from a `qmail-local` is its user's word: it can spoil his deliveries and no others.
+
+mod asked;
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use contracts::local_worker::{self, Answer, Delivery};
 use contracts::lookup::{self, Owner};
+use contracts::recipients::Mailbox;
 use os::process::{Identity, Spawn};
 use users::database::{Database, DatabaseError};
 
@@ -25,6 +30,7 @@ use crate::checks::{self, Job};
 use crate::child::{Capture, Ending, StartError};
 use crate::desk::Desk;
 use crate::program::Program;
+use crate::questions::{Asker, Question};
 use crate::trade::{Reason, Trade};
 use crate::worker::{Matching, Terms};
 
@@ -102,9 +108,13 @@ pub enum Key {
     },
 }
 
-/// A delivery between its command and its report.
+/// A delivery between its command and its report, or a question before its answer.
 #[derive(Debug)]
 pub enum Ticket {
+    /// The owner of an asked address is being looked up.
+    Asked(asked::Asked),
+    /// He is being asked himself.
+    Told(Asker),
     /// Its owner is being looked up.
     Lookup {
         /// The command.
@@ -246,6 +256,10 @@ impl Trade for Local {
         }
     }
 
+    fn asked(&mut self, desk: &mut Desk<Self>, question: Question) {
+        self.consider(desk, question);
+    }
+
     fn answer(
         &mut self,
         desk: &mut Desk<Self>,
@@ -254,6 +268,8 @@ impl Trade for Local {
         packet: &[u8],
     ) -> Result<(), Ticket> {
         match ticket {
+            Ticket::Asked(asked) => return self.owner_told(desk, asked, packet).map_err(Ticket::Asked),
+            Ticket::Told(asker) => return self.mailbox_told(desk, asker, packet).map_err(Ticket::Told),
             Ticket::Lookup { job, asked } => match lookup::decode_answer(packet) {
                 Ok(Ok(owner)) => self.deliver_to(desk, job, owner),
                 Ok(Err(exit)) => desk.report(job.slot, &report(Some(exit), b"")),
@@ -271,12 +287,14 @@ impl Trade for Local {
     fn lost(
         &mut self,
         desk: &mut Desk<Self>,
-        _: &Key,
+        key: &Key,
         ticket: Ticket,
         reason: Reason,
         attached: Option<OwnedFd>,
     ) {
         match (ticket, reason, attached) {
+            (Ticket::Asked(asked), reason, _) => self.question_lost(desk, asked.asker(), key, &reason),
+            (Ticket::Told(asker), reason, _) => self.question_lost(desk, asker, key, &reason),
             (Ticket::Lookup { job, .. }, Reason::Silent, _) => {
                 self.look_up.was_silent(Instant::now());
                 self.run_lookup(desk, job);
@@ -308,6 +326,9 @@ impl Trade for Local {
     fn ended(&mut self, desk: &mut Desk<Self>, ticket: Ticket, ending: Ending) {
         let exit = exit_code(&ending);
         match ticket {
+            // Nothing is run for a question.
+            Ticket::Asked(asked) => desk.answer(asked.asker(), Mailbox::Unknown),
+            Ticket::Told(asker) => desk.answer(asker, Mailbox::Unknown),
             Ticket::Delivery { slot, .. } => desk.report(slot, &report(exit, &ending.output)),
             Ticket::Lookup { job, .. } => match (exit, Owner::decode(&ending.output)) {
                 (Some(0), Ok(owner)) => self.deliver_to(desk, job, owner),

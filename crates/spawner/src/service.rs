@@ -11,6 +11,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::checks::check;
 use crate::desk::Desk;
+use crate::questions::{CONNECTIONS_MAX, Questions};
 use crate::trade::{Reason, Trade};
 use crate::worker::Heard;
 
@@ -27,6 +28,8 @@ pub struct Setting {
     pub queue_owner: u32,
     /// More workers than this are kept only while all of them are busy.
     pub workers_max: usize,
+    /// Where others may ask about mailboxes.
+    pub questions: Option<Questions>,
 }
 
 /// Why the spawner ended.
@@ -47,6 +50,7 @@ enum Ready {
     Workers,
     Child(usize),
     Grave,
+    Questions,
 }
 
 /// Greets, serves until the commands end and every delivery is over.
@@ -54,7 +58,7 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
     let mut reports = File::from(setting.reports);
     let mut commands = Some(File::from(setting.commands));
     let mut decoder = CommandDecoder::default();
-    let mut desk = Desk::new(setting.workers_max).map_err(ServiceError::Poll)?;
+    let mut desk = Desk::new(setting.workers_max, setting.questions).map_err(ServiceError::Poll)?;
     let mut buffer: Vec<u8> = Vec::new();
     desk.output.push(&[SPAWN_SLOTS]);
     while commands.is_some() || desk.is_busy() || desk.output.is_pending() {
@@ -73,6 +77,10 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
                     }
                 }
                 Ready::Grave => {}
+                Ready::Questions => {
+                    let asked = desk.questions.as_mut().map(Questions::hear).unwrap_or_default();
+                    asked.into_iter().for_each(|question| trade.asked(&mut desk, question));
+                }
                 Ready::Commands => {
                     let mess = setting.mess.as_fd();
                     let arrived = read_commands(&mut commands, &mut decoder);
@@ -98,7 +106,8 @@ pub fn run<T: Trade>(trade: &mut T, setting: Setting) -> Result<(), ServiceError
 /// As many as there are descriptors for: a message and perhaps a child each, and the workers.
 fn wide_slots(workers_max: usize) -> u16 {
     let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    let spare = files.saturating_sub(workers_max as u64) / 3;
+    let others = workers_max.saturating_add(CONNECTIONS_MAX) as u64;
+    let spare = files.saturating_sub(others) / 3;
     u16::try_from(spare).unwrap_or(u16::MAX).clamp(SPAWN_SLOTS.into(), WIDE_SLOTS_MAX)
 }
 
@@ -121,6 +130,9 @@ fn wait<T: Trade>(
         add(Ready::Reports, reports.as_fd(), PollFlags::POLLOUT);
     }
     add(Ready::Workers, desk.pool.descriptor(), PollFlags::POLLIN);
+    if let Some(questions) = &desk.questions {
+        add(Ready::Questions, questions.descriptor(), PollFlags::POLLIN);
+    }
     desk.pool.ends().for_each(|end| add(Ready::Grave, end, PollFlags::POLLIN));
     for (at, child) in desk.children.iter().enumerate() {
         add(Ready::Child(at), child.descriptor(), PollFlags::POLLIN);

@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use contracts::recipients::Mailbox;
+
 use crate::checks::Job;
 use crate::child::Ending;
 use crate::desk::Desk;
+use crate::questions::Question;
 
 /// Why a worker will not answer.
 #[derive(Debug)]
@@ -66,6 +69,11 @@ pub trait Trade: Sized {
 
     /// A child started by [`Desk::run`] is dead and its output complete.
     fn ended(&mut self, desk: &mut Desk<Self>, ticket: Self::Ticket, ending: Ending);
+
+    /// Somebody asks whether there is a mailbox. It ends in one [`Desk::answer`].
+    fn asked(&mut self, desk: &mut Desk<Self>, question: Question) {
+        desk.answer(question.asker, Mailbox::Unknown);
+    }
 
     /// When [`Trade::tick`] should be called, at the latest.
     fn deadline(&self) -> Option<Instant> {

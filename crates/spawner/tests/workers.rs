@@ -20,9 +20,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use contracts::local_worker::{Answer, Delivery, TEXT_MAX_BYTES, decode_request};
+use contracts::local_worker::{Answer, Delivery, Errand, TEXT_MAX_BYTES, decode_request};
+use contracts::recipients::{Mailbox, decode_answer, encode_question};
 use contracts::spawn::{Command, Outcome, Report, ReportDecoder};
 use spawner::local::{Identities, Local, WORKERS_MAX};
+use spawner::questions::Questions;
 use spawner::service::{ServiceError, Setting, run};
 
 fn main() {
@@ -60,6 +62,7 @@ const TESTS: &[(&str, fn())] = &[
         "a_lookup_that_cannot_be_made_defers_and_a_script_is_run_for_each",
         a_lookup_that_cannot_be_made_defers_and_a_script_is_run_for_each,
     ),
+    ("questions_are_answered_by_who_would_deliver", questions_are_answered_by_who_would_deliver),
     ("the_last_report_leaves_before_the_service", the_last_report_leaves_before_the_service),
 ];
 
@@ -250,6 +253,22 @@ fn a_lookup_that_cannot_be_made_defers_and_a_script_is_run_for_each() {
     bench.end();
 }
 
+fn questions_are_answered_by_who_would_deliver() {
+    let mut bench = Bench::new(&["good"]);
+    write_program(&bench.home().join("bin/qmail-getpw"), "#!/bin/sh\nexit 111\n");
+    assert_eq!(bench.ask("good@x"), Mailbox::Present);
+    assert_eq!(bench.ask("good-new@x"), Mailbox::Present);
+    assert_eq!(bench.ask("good-nothing@x"), Mailbox::Absent);
+    assert_eq!(bench.ask("@x"), Mailbox::Present);
+    // No process is started for each lookup, or for each question.
+    assert_eq!(bench.ask("stranger@x"), Mailbox::Unknown);
+    bench.deliver(0, "good@x");
+    assert_eq!(bench.reports(1)[&0].outcome, Outcome::Delivered);
+    write_program(&bench.home().join("bin/qmail-local"), "#!/bin/sh\nexit 100\n");
+    while bench.ask("good-nothing@x") != Mailbox::Unknown {}
+    bench.end();
+}
+
 fn the_last_report_leaves_before_the_service() {
     let mut bench = Bench::new(&["good"]);
     (0..100).for_each(|slot| bench.deliver(slot, "good@x"));
@@ -300,6 +319,7 @@ impl Bench {
             mess: std::fs::File::open(home.join("queue/mess")).unwrap().into(),
             queue_owner: nix::unistd::getuid().as_raw(),
             workers_max,
+            questions: Some(Questions::at(&home.join("recipients"), None).unwrap()),
         };
         let mut local = Local::new(home.into(), b"./Mailbox".to_vec(), Identities::Caller);
         let service = std::thread::spawn(move || run(&mut local, setting));
@@ -318,6 +338,17 @@ impl Bench {
         let (message, sender) = (b"7/30".to_vec(), b"s@x".to_vec());
         let command = Command { slot, message, sender, recipient: recipient.into() };
         self.commands.as_mut().unwrap().write_all(&command.encode()).unwrap();
+    }
+
+    fn ask(&self, address: &str) -> Mailbox {
+        let socket = os::packet::connect(&self.home().join("recipients")).unwrap();
+        os::packet::set_nonblocking(&socket, false).unwrap();
+        os::packet::send(socket.as_fd(), &encode_question(9, address.as_bytes()), None).unwrap();
+        let mut buffer = [0; 16];
+        let received = os::packet::receive_bytes(socket.as_fd(), &mut buffer).unwrap();
+        let (number, mailbox) = decode_answer(&buffer[..received.length]).unwrap();
+        assert_eq!(number, 9);
+        mailbox
     }
 
     /// So many reports, by slot.
@@ -397,8 +428,13 @@ fn play_worker() {
         if received.length == 0 {
             return;
         }
-        let (number, delivery) = decode_request(&buffer[..received.length]).unwrap();
-        assert!(received.attached.is_some());
+        let (number, errand, delivery) = decode_request(&buffer[..received.length]).unwrap();
+        assert_eq!(received.attached.is_some(), errand == Errand::Deliver);
+        if errand == Errand::Check {
+            let exit = if delivery.ext.starts_with(b"no") { 100 } else { 0 };
+            send(&Answer { number, exit, text: Vec::new() }.encode()).unwrap();
+            continue;
+        }
         if !play_part(&delivery, number, &socket) {
             return;
         }

@@ -22,7 +22,13 @@ fn main() -> ExitCode {
     let Ok(mess) = std::fs::File::open(".") else { return temporary };
     deliver_remote::tcpto::TimeoutTable::at(&home, std::process::id()).clear();
     let mut trade = Remote::new(std::env::var_os("QMAILREMOTE"), Remote::find_program(&home, is_rootless()));
-    let setting =
-        Setting { commands, reports, mess: mess.into(), queue_owner: owners.queue, workers_max: WORKERS_MAX };
+    let setting = Setting {
+        commands,
+        reports,
+        mess: mess.into(),
+        queue_owner: owners.queue,
+        workers_max: WORKERS_MAX,
+        questions: None,
+    };
     run(&mut trade, setting).map_or(temporary, |()| ExitCode::SUCCESS)
 }

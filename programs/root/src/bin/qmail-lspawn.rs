@@ -6,11 +6,13 @@
 
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use os::home::{Owners, home, is_rootless};
 use os::process::{Identity, fill_standard_fds, inherited_fd};
 use spawner::local::{Identities, Local, WORKERS_MAX};
+use spawner::questions::Questions;
 use spawner::service::{Setting, run};
 
 fn main() -> ExitCode {
@@ -34,10 +36,32 @@ fn main() -> ExitCode {
             }
         },
     };
+    // Without it nobody is asked, and every recipient is accepted: no reason not to deliver.
+    let questions = listen(&home, &identities).ok();
+    let queue_owner = owners.queue;
+    let mess = mess.into();
+    let setting = Setting { commands, reports, mess, queue_owner, workers_max: WORKERS_MAX, questions };
     let mut trade = Local::new(home, default_delivery.into_vec(), identities);
-    let setting =
-        Setting { commands, reports, mess: mess.into(), queue_owner: owners.queue, workers_max: WORKERS_MAX };
     run(&mut trade, setting).map_or(temporary, |()| ExitCode::SUCCESS)
+}
+
+/// `run/recipients`, for the group of qmaild.
+fn listen(home: &Path, identities: &Identities) -> std::io::Result<Questions> {
+    let group = match identities {
+        Identities::Owners { lookup } => Some(lookup.gid),
+        Identities::Caller => None,
+    };
+    make_directory(&home.join("run"))?;
+    Questions::at(&home.join("run/recipients"), group)
+}
+
+/// For sockets: an installation of the original has none.
+fn make_directory(path: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(path) {
+        Ok(()) => std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// qmailp:nofiles, or what is missing.

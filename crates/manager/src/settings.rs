@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use address::route::{Names, Routing};
+use address::route::Routing;
+pub(crate) use control::routing::Unreadable;
 use control::{Control, ControlError, Warning, catalogue};
 
 /// The settings.
@@ -25,44 +26,19 @@ pub(crate) struct Settings {
     pub(crate) routing: Arc<Routing>,
 }
 
-/// Which file could not be read, and why.
-#[derive(Debug)]
-pub(crate) enum Unreadable {
-    Locals(ControlError),
-    VirtualDomains(ControlError),
-    Other(ControlError),
-}
-
-impl Unreadable {
-    /// Names the file, which the original's words do not.
-    pub(crate) fn why(&self) -> &ControlError {
-        match self {
-            Self::Locals(why) | Self::VirtualDomains(why) | Self::Other(why) => why,
-        }
-    }
-}
-
 impl Settings {
     /// Reads everything.
     pub(crate) fn read(home: &Path, warn: &mut dyn FnMut(Warning)) -> Result<Self, Unreadable> {
         let control = Control::at(home);
-        let locals = locals(&control)?;
-        let map =
-            control.numbered_list("virtualdomains").map_err(Unreadable::VirtualDomains)?.unwrap_or_default();
-        let mut settings = Self::read_others(&control, warn).map_err(Unreadable::Other)?;
-        let mut routing = Routing::clone(&settings.routing);
-        routing.locals = locals;
-        routing.virtual_domains = map.iter().map(|(_, entry)| entry.as_slice()).collect();
-        for (line, value) in map.into_iter().filter(|(_, entry)| !entry.contains(&b':')) {
-            let accepted = "user@domain:prefix, domain:prefix, .suffix:prefix or :prefix".to_owned();
-            let file = "virtualdomains".to_owned();
-            warn(Warning { file, line, value, accepted, used: "nothing in its place".to_owned() });
-        }
-        settings.routing = Arc::new(routing);
-        Ok(settings)
+        let routing = Arc::new(control.routing(warn)?);
+        Self::read_others(&control, routing, warn).map_err(Unreadable::Other)
     }
 
-    fn read_others(control: &Control, warn: &mut dyn FnMut(Warning)) -> Result<Self, ControlError> {
+    fn read_others(
+        control: &Control,
+        routing: Arc<Routing>,
+        warn: &mut dyn FnMut(Warning),
+    ) -> Result<Self, ControlError> {
         let mut number = |name: &str| match catalogue::setting(name) {
             Some(setting) => control.number(setting, warn),
             None => Ok(0),
@@ -75,12 +51,6 @@ impl Settings {
         let host = |name: &str| -> Result<Vec<u8>, ControlError> {
             Ok(control.line_or_me(name)?.unwrap_or_else(|| name.as_bytes().to_vec()))
         };
-        let hacks = control.list("percenthack")?.unwrap_or_default();
-        let routing = Routing {
-            percent_hack: hacks.iter().map(Vec::as_slice).collect(),
-            default_host: host("envnoathost")?,
-            ..Routing::default()
-        };
         let double_to = line("doublebounceto", "postmaster")?;
         Ok(Self {
             concurrency,
@@ -88,19 +58,9 @@ impl Settings {
             bounce_from: line("bouncefrom", "MAILER-DAEMON")?,
             bounce_host: host("bouncehost")?,
             double_bounce_to: [double_to.as_slice(), b"@", &host("doublebouncehost")?].concat(),
-            routing: Arc::new(routing),
+            routing,
         })
     }
-}
-
-/// control/locals; without the file, control/me; without either, nobody knows what is local.
-fn locals(control: &Control) -> Result<Names, Unreadable> {
-    let listed = control.list("locals").map_err(Unreadable::Locals)?;
-    let lines = match listed {
-        Some(lines) => lines,
-        None => vec![control.line_or_me_required("locals").map_err(Unreadable::Locals)?],
-    };
-    Ok(lines.iter().map(Vec::as_slice).collect())
 }
 
 #[cfg(test)]

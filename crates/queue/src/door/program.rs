@@ -1,27 +1,17 @@
 //! The door by a program: `QMAILQUEUE` or `bin/qmail-queue`, with the message on its descriptor 0 and the envelope
-//! on 1.
-//!
-//! Descriptors 4 and 6 are both the pipe for a custom text: popular filters use the one, notqmail the other.
+//! on 1 ([`launch`](super::launch)).
 
+use super::launch::{LaunchError, Launched, launch};
 use super::{Accepted, BUFFER_BYTES, Refused, Surroundings, Way};
 use contracts::queue_exit::{
     CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, QueueExit, WAIT_FAILED_TEXT,
 };
-use nix::errno::Errno;
 use std::{
-    ffi::{OsStr, OsString},
-    fs::File,
+    ffi::OsStr,
     io::{self, PipeReader, PipeWriter, Read, Write},
-    os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
-        unix::{ffi::OsStrExt, process::CommandExt},
-    },
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
 };
-
-/// The highest number that the child finds a descriptor of ours at.
-const HIGHEST_FD: i32 = 6;
 
 /// A queue program under way.
 #[derive(Debug)]
@@ -35,28 +25,20 @@ pub(super) struct Program {
     waited: bool,
 }
 
-/// Starts `program` in `home`, without a search along PATH.
+/// Starts `program` in `home`.
 pub(super) fn start(home: &Path, program: &OsStr, around: &Surroundings<'_>) -> io::Result<Way> {
-    if program.is_empty() {
-        return Ok(Way::Impossible(QueueExit::NotExecutable));
-    }
-    let (message_end, message) = io::pipe()?;
-    let (envelope_end, envelope) = io::pipe()?;
-    let (errors, errors_end) = io::pipe()?;
-    let _held = hold_low_numbers()?;
-
-    let mut spawn = os::process::Spawn::new(without_search(program));
-    spawn.command().arg0(program).current_dir(home);
-    spawn.command().stdin(OwnedFd::from(message_end)).stdout(OwnedFd::from(envelope_end));
-    spawn.command().stderr(match around.errors {
-        Some(errors) => Stdio::from(errors.try_clone_to_owned()?),
-        None => Stdio::inherit(),
-    });
-    if let Some(environment) = around.environment {
-        spawn.command().env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
-    }
-    match spawn.start(&[(errors_end.as_fd(), 4), (errors_end.as_fd(), HIGHEST_FD)]) {
-        Ok(child) => Ok(Way::Program(Program {
+    let arrange = |command: &mut Command| {
+        command.stderr(match around.errors {
+            Some(errors) => Stdio::from(errors.try_clone_to_owned()?),
+            None => Stdio::inherit(),
+        });
+        if let Some(environment) = around.environment {
+            command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        }
+        Ok(())
+    };
+    match launch(home, program, arrange) {
+        Ok(Launched { child, message, envelope, errors }) => Ok(Way::Program(Program {
             child,
             message: Some(message),
             envelope: Some(envelope),
@@ -65,38 +47,10 @@ pub(super) fn start(home: &Path, program: &OsStr, around: &Surroundings<'_>) -> 
             failed: false,
             waited: false,
         })),
-        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            // No process: the caller's own trouble, as a failed fork is.
-            Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => Err(error),
-            _ if !home.is_dir() => Ok(Way::Impossible(QueueExit::HomeDirectory)),
-            _ => Ok(Way::Impossible(QueueExit::NotExecutable)),
-        },
+        Err(LaunchError::NoProcess(error)) => Err(error),
+        Err(LaunchError::HomeDirectory) => Ok(Way::Impossible(QueueExit::HomeDirectory)),
+        Err(LaunchError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
     }
-}
-
-/// A name without a slash is one in the directory, never one of PATH.
-fn without_search(program: &OsStr) -> OsString {
-    if program.as_bytes().contains(&b'/') {
-        return program.to_os_string();
-    }
-    let mut here = OsString::from("./");
-    here.push(program);
-    here
-}
-
-/// Occupies the free numbers up to [`HIGHEST_FD`] while a child is started: the standard library tells of a failed
-/// exec on a pipe of its own, which must not get a number that the child's descriptors are then put on.
-fn hold_low_numbers() -> io::Result<Vec<File>> {
-    let mut held = Vec::new();
-    for _ in 0..=HIGHEST_FD {
-        let file = File::open("/dev/null")?;
-        let high = file.as_raw_fd() > HIGHEST_FD;
-        held.push(file);
-        if high {
-            break;
-        }
-    }
-    Ok(held)
 }
 
 impl Program {

@@ -13,6 +13,7 @@ mod service;
 use crate::environment::Environment;
 use crate::verdict::Verdict;
 use contracts::queue_exit::QueueExit;
+use queue::door::launch::LaunchError;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::SocketAddr;
@@ -93,8 +94,9 @@ impl Door {
     fn start(&self, program: &OsStr, over: Option<&Connection>) -> io::Result<Way> {
         match program::start(&self.home, program, over) {
             Ok(program) => Ok(Way::Program(program)),
-            Err(program::StartError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
-            Err(program::StartError::NoProcess(error)) => Err(error),
+            Err(LaunchError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
+            Err(LaunchError::HomeDirectory) => Ok(Way::Impossible(QueueExit::HomeDirectory)),
+            Err(LaunchError::NoProcess(error)) => Err(error),
         }
     }
 

@@ -3,36 +3,15 @@
 use super::Connection;
 use crate::verdict::Verdict;
 use contracts::queue_exit::{CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, WAIT_FAILED_TEXT};
-use nix::errno::Errno;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use queue::door::launch::{LaunchError, Launched, launch};
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
-
-/// The highest number at which the child finds a descriptor of ours.
-const HIGHEST_FD: i32 = 6;
-
-/// Why a program is not running.
-#[derive(Debug)]
-pub enum StartError {
-    /// It cannot be executed.
-    NotExecutable,
-    /// There is no process for it.
-    NoProcess(io::Error),
-}
-
-impl From<io::Error> for StartError {
-    fn from(error: io::Error) -> Self {
-        Self::NoProcess(error)
-    }
-}
 
 /// A running queue program.
 #[derive(Debug)]
@@ -46,35 +25,19 @@ pub struct Program {
 }
 
 /// Starts `program`, which is not searched for: a relative name is relative to `home`.
-pub fn start(home: &Path, program: &OsStr, over: Option<&Connection>) -> Result<Program, StartError> {
-    if program.is_empty() {
-        return Err(StartError::NotExecutable);
-    }
-    let _held = hold_low_numbers()?;
-    let (message_end, message) = io::pipe()?;
-    let (envelope_end, envelope) = io::pipe()?;
-    let (errors, errors_end) = io::pipe()?;
-    let mut spawn = os::process::Spawn::new(without_search(program));
-    let command = spawn.command();
-    command.arg0(program).current_dir(home);
-    command.stdin(OwnedFd::from(message_end)).stdout(OwnedFd::from(envelope_end)).stderr(Stdio::inherit());
-    if let Some(over) = over {
-        for name in over.environment.unset() {
-            command.env_remove(name);
+pub fn start(home: &Path, program: &OsStr, over: Option<&Connection>) -> Result<Program, LaunchError> {
+    let arrange = |command: &mut Command| {
+        if let Some(over) = over {
+            for name in over.environment.unset() {
+                command.env_remove(name);
+            }
+            for (name, value) in over.environment.variables() {
+                command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
+            }
         }
-        for (name, value) in over.environment.variables() {
-            command.env(OsStr::from_bytes(name), OsStr::from_bytes(value));
-        }
-    }
-    let child = match spawn.start(&[(errors_end.as_fd(), 4), (errors_end.as_fd(), HIGHEST_FD)]) {
-        Ok(child) => child,
-        Err(error) => {
-            return Err(match error.raw_os_error().map(Errno::from_raw) {
-                Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => error.into(),
-                _ => StartError::NotExecutable,
-            });
-        }
+        Ok(())
     };
+    let Launched { child, message, envelope, errors } = launch(home, program, arrange)?;
     // An owned descriptor keeps its number for as long as it lives, which is what the new, unsafe form asks for.
     #[expect(deprecated)]
     let ended = AsyncFd::new(os::child::exit_descriptor(&child)?)?;
@@ -159,29 +122,4 @@ fn verdict(status: ExitStatus, qp: u64, text: &[u8], failed: bool) -> Verdict {
         Some(Ok(0)) if failed => Verdict::refused(LOCAL_ERROR_TEXT),
         Some(Ok(code)) => Verdict::from_exit(code, qp, text),
     }
-}
-
-/// A name without a slash is one in the directory, never one of PATH.
-fn without_search(program: &OsStr) -> OsString {
-    if program.as_bytes().contains(&b'/') {
-        return program.to_os_string();
-    }
-    let mut here = OsString::from("./");
-    here.push(program);
-    here
-}
-
-/// Occupies the free numbers up to [`HIGHEST_FD`] while a child is started: the standard library tells of a failed
-/// exec on a pipe of its own, which must not get a number that the child's descriptors are then put on.
-fn hold_low_numbers() -> io::Result<Vec<File>> {
-    let mut held = Vec::new();
-    for _ in 0..=HIGHEST_FD {
-        let file = File::open("/dev/null")?;
-        let high = file.as_raw_fd() > HIGHEST_FD;
-        held.push(file);
-        if high {
-            break;
-        }
-    }
-    Ok(held)
 }

@@ -1,6 +1,7 @@
 //! Who is at the other end, as far as we were told (contract 6.5, tcp-environ(5)).
 
 use crate::blocked::Blocked;
+use crate::overrides::Overrides;
 
 /// What is known about a client before it says anything.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct Client {
     pub databytes: Option<u64>,
     /// RBLSMTPD, or what a list of addresses says.
     pub blocked: Option<Blocked>,
+    /// What else the environment says about checks.
+    pub overrides: Overrides,
 }
 
 const UNKNOWN: &[u8] = b"unknown";
@@ -35,12 +38,13 @@ impl Client {
             relay: variable("RELAYCLIENT"),
             databytes: variable("DATABYTES").map(|value| leading_number(&value)),
             blocked: variable("RBLSMTPD").map(|value| Blocked::from_variable(&value)),
+            overrides: Overrides::from_environment(&variable),
         }
     }
 }
 
 /// The number at the start of a value, 0 if there is none.
-fn leading_number(value: &[u8]) -> u64 {
+pub(crate) fn leading_number(value: &[u8]) -> u64 {
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |total: u64, digit| {
         total.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0')))

@@ -4,10 +4,14 @@
 //! reported and its safe default used.
 
 use crate::block_lists::BlockLists;
+use crate::checks::Checks;
 use crate::limits::Limits;
+use crate::mailboxes::{Mailboxes, When};
 use crate::network::Network;
+use crate::patterns::Patterns;
 use crate::policy::{Extensions, Policy};
 use crate::rcpthosts::RecipientHosts;
+use crate::valid_recipients::{ListError, ValidRecipients};
 use cdb::Cdb;
 use control::{Control, ControlError, Warning, catalogue};
 use std::collections::HashSet;
@@ -50,6 +54,9 @@ pub enum ConfigurationError {
     /// control/morercpthosts.cdb.
     #[error("unable to open control/morercpthosts.cdb: {}", os::strerror::of(.0))]
     Database(#[source] io::Error),
+    /// control/validrcptto and its relatives.
+    #[error(transparent)]
+    ValidRecipients(#[from] ListError),
     /// The interfaces.
     #[error("unable to figure out my IP addresses: {}", os::strerror::of(.0))]
     OwnAddresses(#[source] io::Error),
@@ -80,15 +87,103 @@ impl Configuration {
             own_addresses: own_addresses().map_err(ConfigurationError::OwnAddresses)?,
             timeout,
             recipient_hosts: recipient_hosts(&control, form)?,
-            bad_senders: lower_case(control.list("badmailfrom")?.unwrap_or_default()),
+            bad_senders: match are_patterns(&control, warn)? {
+                true => HashSet::new(),
+                false => lower_case(control.list("badmailfrom")?.unwrap_or_default()),
+            },
             databytes,
             extensions: extensions(&control, form, warn)?,
             notes_refusals: form == Form::Listener,
+            checks: checks(home, &control, form, warn)?,
             limits,
         };
         let relay_clients = relay_clients(&control, warn)?;
         Ok(Self { policy, sessions, sessions_per_address, relay_clients, block_lists })
     }
+}
+
+/// What the well-known patches check.
+fn checks(
+    home: &Path,
+    control: &Control,
+    form: Form,
+    warn: &mut dyn FnMut(Warning),
+) -> Result<Checks, ConfigurationError> {
+    let mut number = |name: &str| match catalogue::setting(name) {
+        Some(setting) => control.number(setting, warn).map(narrow),
+        None => Ok(0),
+    };
+    let rejects_relay_tests = number("rejectrelaytest")? > 0;
+    let rejects_null_senders = number("rejectnullsenders")? > 0;
+    let bad_recipients_max = number("brtlimit")?;
+    let (tarpit_count, tarpit_seconds) = (number("tarpitcount")?, number("tarpitdelay")?);
+    let greet_seconds = number("greetdelay")?;
+    let drops_early_talkers = number("droppregreet")? > 0;
+    let mut patterns = |name: &str| Patterns::read(control, name, warn);
+    let senders_of_strangers = patterns("badmailfromnorelay")?;
+    let recipients = [patterns("badrcptto")?, patterns("badmailto")?];
+    let recipients_of_strangers = patterns("badrcpttonorelay")?;
+    let (names, names_of_strangers) = (patterns("badhelo")?, patterns("badhelonorelay")?);
+    let senders = match are_patterns(control, &mut |_| ())? {
+        true => patterns("badmailfrom")?,
+        false => Patterns::default(),
+    };
+    // The listener's sessions have environments of their own, which name no files.
+    let variable = |name: &str| std::env::var_os(name).filter(|_| form == Form::Classic);
+    let asks_for_mailboxes = asks_for_mailboxes(control, warn)?;
+    let may_ask = form == Form::Listener
+        || asks_for_mailboxes != When::Never
+        || std::env::var_os("CHKUSER_START").is_some();
+    // Whoever cannot say where mail goes asks nobody, and refuses nobody.
+    let routing = may_ask.then(|| control.routing(&mut |_| ()).ok()).flatten();
+    Ok(Checks {
+        senders,
+        senders_of_strangers,
+        recipients,
+        recipients_of_strangers,
+        names,
+        names_of_strangers,
+        rejects_relay_tests,
+        rejects_null_senders,
+        bad_recipients_max,
+        tarpit_count,
+        tarpit_seconds,
+        greet_seconds,
+        drops_early_talkers,
+        valid: ValidRecipients::read(home, control, variable)?,
+        asks_for_mailboxes,
+        mailboxes: routing.map(|routing| Mailboxes::new(home.join("run/recipients"), routing)),
+    })
+}
+
+/// Whether the lines of control/badmailfrom are patterns.
+fn are_patterns(control: &Control, warn: &mut dyn FnMut(Warning)) -> Result<bool, ConfigurationError> {
+    Ok(match control.line("badmailfromstyle")? {
+        None => false,
+        Some(line) if line == b"exact" => false,
+        Some(line) if line == b"pattern" => true,
+        Some(line) => {
+            warn(no_choice("badmailfromstyle", line, "exact or pattern", "exact"));
+            false
+        }
+    })
+}
+
+fn asks_for_mailboxes(control: &Control, warn: &mut dyn FnMut(Warning)) -> Result<When, ConfigurationError> {
+    Ok(match control.line("checkrecipients")? {
+        None => When::Never,
+        Some(line) if line == b"no" => When::Never,
+        Some(line) if line == b"yes" => When::ForStrangers,
+        Some(line) if line == b"always" => When::Always,
+        Some(line) => {
+            warn(no_choice("checkrecipients", line, "no, yes or always", "no"));
+            When::Never
+        }
+    })
+}
+
+fn no_choice(file: &str, value: Vec<u8>, accepted: &str, used: &str) -> Warning {
+    Warning { file: file.to_owned(), line: 1, value, accepted: accepted.to_owned(), used: used.to_owned() }
 }
 
 /// control/rcpthosts with its database, or what stands in for it.

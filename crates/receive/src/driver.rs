@@ -7,6 +7,7 @@ use crate::places::Service;
 use crate::session::{Action, Ending, Session};
 use crate::verdict::Verdict;
 use contracts::queue_exit::LOCAL_ERROR_TEXT;
+use contracts::recipients::Mailbox;
 use smtp::command::LINE_MAX_BYTES;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -80,6 +81,10 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
     async fn run(&mut self, session: &mut Session, hand_off: &mut Option<HandOff<'d>>) -> Outcome {
         let mut input = Input::default();
         self.progressed();
+        if self.greet(session, &mut input).await.is_err() {
+            return Outcome::Broken;
+        }
+        self.progressed();
         loop {
             let (used, action) = session.step(input.bytes(), seconds_now());
             input.consume(used);
@@ -121,6 +126,18 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
                     }
                     Ok(())
                 }
+                Action::Ask => {
+                    let mailbox = match &session.policy().clone().checks.mailboxes {
+                        Some(mailboxes) => mailboxes.look_for(session.asked()).await,
+                        None => Mailbox::Unknown,
+                    };
+                    session.answered(mailbox);
+                    Ok(())
+                }
+                Action::Pause(time) => {
+                    self.pause(time).await;
+                    self.send(session).await
+                }
                 Action::Close(ending) => {
                     let _ = self.send(session).await;
                     if ending == Ending::HungUpInMessage {
@@ -140,6 +157,51 @@ impl<'d, S: AsyncRead + AsyncWrite + Unpin> Driver<'d, S> {
                 Err(Stop::ClosingDown) => session.closing_down(),
             }
         }
+    }
+
+    /// Lets the client wait for its greeting, and sees whether it does.
+    async fn greet(&mut self, session: &mut Session, input: &mut Input) -> Result<(), Stop> {
+        let delay = session.greet_delay();
+        if delay.is_zero() {
+            return Ok(());
+        }
+        let pause = self.pause_until(delay);
+        loop {
+            let is_silent = input.bytes().is_empty();
+            if *self.service.borrow_and_update() != Service::Open {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                read = self.stream.read(input.room()), if is_silent => match read {
+                    Ok(0) | Err(_) => return Err(Stop::Lost),
+                    Ok(n) => {
+                        input.filled(n);
+                        if session.talked_early() {
+                            return Ok(());
+                        }
+                    }
+                },
+                () = tokio::time::sleep_until(pause) => return Ok(()),
+                Ok(()) = self.service.changed() => {}
+            }
+        }
+    }
+
+    /// Waits, but not while others wait for this place, or for us to leave.
+    async fn pause(&mut self, time: Duration) {
+        let end = self.pause_until(time);
+        while *self.service.borrow_and_update() == Service::Open {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(end) => return,
+                Ok(()) = self.service.changed() => {}
+            }
+        }
+    }
+
+    fn pause_until(&self, time: Duration) -> Instant {
+        Instant::now().checked_add(time).unwrap_or(self.end).min(self.end)
     }
 
     /// Sends what waits, then reads something.

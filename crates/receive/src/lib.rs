@@ -3,6 +3,8 @@
 //! - [`session`]: the machine: bytes and verdicts in, replies and requests out; one file a command in
 //!   [`commands`]; [`transaction`] and [`receiving`] are its states, [`replies`] its words
 //! - [`policy`], [`limits`], [`rcpthosts`], [`client`]: what it is told; [`configuration`] reads it from control files
+//! - [`checks`]: what the well-known patches check besides, with [`patterns`], [`valid_recipients`], and [`mailboxes`], which
+//!   asks those who would deliver; [`overrides`]: what a client's environment says about it
 //! - [`door`]: the way into the queue for an event loop; [`verdict`]: what it says
 //! - [`driver`]: one session over a stream
 //! - [`netstrings`]: QMTP and QMQP, over the same door
@@ -14,6 +16,9 @@
 pub mod admission;
 pub mod block_lists;
 pub mod blocked;
+pub mod checks;
+#[cfg(test)]
+mod checks_tests;
 pub mod classic;
 pub mod client;
 mod commands;
@@ -24,8 +29,11 @@ pub mod environment;
 pub mod limits;
 pub mod listener;
 mod log;
+pub mod mailboxes;
 pub mod netstrings;
 pub mod network;
+pub mod overrides;
+pub mod patterns;
 pub mod places;
 pub mod policy;
 pub mod rcpthosts;
@@ -36,4 +44,5 @@ pub mod session;
 mod session_tests;
 mod standard_streams;
 mod transaction;
+pub mod valid_recipients;
 pub mod verdict;

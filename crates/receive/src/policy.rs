@@ -1,5 +1,6 @@
 //! What the administrator decided, as values: shared by all sessions that start under it.
 
+use crate::checks::Checks;
 use crate::limits::{Limits, MESSAGE_MAX_BYTES};
 use crate::rcpthosts::RecipientHosts;
 use smtp::path::Path;
@@ -37,6 +38,8 @@ pub struct Policy {
     pub extensions: Extensions,
     /// Refusals are noted for the log.
     pub notes_refusals: bool,
+    /// What else is checked.
+    pub checks: Checks,
     /// The limits of a session.
     pub limits: Limits,
 }

@@ -32,6 +32,19 @@ pub const BAD_SENDER: Reply =
     reply("553", "5.7.1", "sorry, your envelope sender is in my badmailfrom list (#5.7.1)");
 pub const NO_RELAYING: Reply =
     reply("553", "5.7.1", "sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)");
+pub const DENIED_SENDER: Reply =
+    reply("553", "5.7.1", "sorry, your envelope sender has been denied (#5.7.1)");
+pub const DENIED_RECIPIENT: Reply =
+    reply("553", "5.7.1", "sorry, your envelope recipient has been denied (#5.7.1)");
+pub const DENIED_NAME: Reply = reply("553", "5.7.1", "sorry, your HELO host name has been denied (#5.7.1)");
+pub const NOT_VALID: Reply =
+    reply("553", "5.7.1", "sorry, this recipient is not in my validrcptto list (#5.7.1)");
+pub const RELAY_TEST: Reply = reply("553", "5.7.1", "we don't relay (#5.7.1)");
+pub const NO_MAILBOX: Reply = reply("550", "5.1.1", "sorry, no mailbox here by that name. (#5.1.1)");
+pub const NO_NULL_SENDERS: Reply = reply("421", "4.3.0", "null senders temporarily denied (#4.3.0)");
+pub const TOO_MANY_BAD_RECIPIENTS: Reply =
+    reply("421", "4.3.0", "too many invalid addresses, goodbye (#4.3.0)");
+pub const EARLY_TALKER: Reply = reply("554", "5.5.1", "SMTP protocol violation");
 pub const TOO_MANY_RECIPIENTS: Reply = reply("452", "4.5.3", "too many recipients (#4.5.3)");
 pub const TOO_LARGE: Reply =
     reply("552", "5.3.4", "sorry, that message size exceeds my databytes limit (#5.3.4)");

@@ -10,6 +10,7 @@
 //!
 //! Each command has its file in [`commands`](crate::commands).
 
+use crate::checks::Match;
 use crate::client::Client;
 use crate::limits::{IDLE_COMMANDS_MAX, TRANSACTIONS_MAX};
 use crate::policy::Policy;
@@ -18,7 +19,9 @@ use crate::replies::{self, Replies, Reply};
 use crate::transaction::Transaction;
 use crate::verdict::Verdict;
 use smtp::command::{Command, Line, LineCutter, Verb};
+use smtp::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How much of a refused command is noted.
 const NOTED_BYTES: usize = 200;
@@ -36,6 +39,10 @@ pub enum Action {
     Finish,
     /// The door is to forget what it got, if it is open.
     Abandon,
+    /// Whether there is a mailbox for [`Session::asked`]; then [`Session::answered`].
+    Ask,
+    /// Wait for so long, then send the replies.
+    Pause(Duration),
     /// Send the replies and hang up.
     Close(Ending),
 }
@@ -84,6 +91,12 @@ pub struct Session {
     pub(crate) replies: Replies,
     lines: LineCutter,
     counts: Counts,
+    /// The recipient whose mailbox is being asked about.
+    pub(crate) asked: Option<Path>,
+    /// What the client has to wait for.
+    pub(crate) pause: Option<Duration>,
+    /// Recipients refused because they are not there or not wanted, in the whole session.
+    pub(crate) bad_recipients: u32,
     /// What was refused since the owner asked last, in words for the log.
     notes: Vec<String>,
     /// Seconds since 1970, as of the last call.
@@ -103,6 +116,9 @@ impl Session {
             replies,
             lines: LineCutter::default(),
             counts: Counts::default(),
+            asked: None,
+            pause: None,
+            bad_recipients: 0,
             notes: Vec::new(),
             now: 0,
         }
@@ -114,6 +130,12 @@ impl Session {
         self.now = now;
         let mut used = 0usize;
         loop {
+            if let Some(pause) = self.pause.take() {
+                return (used, Action::Pause(pause));
+            }
+            if self.asked.is_some() {
+                return (used, Action::Ask);
+            }
             let rest = input.get(used..).unwrap_or_default();
             match &mut self.state {
                 State::Closed(ending) => return (used, Action::Close(*ending)),
@@ -194,6 +216,22 @@ impl Session {
         self.note(b"message", before);
     }
 
+    /// How long the greeting should wait.
+    pub fn greet_delay(&self) -> Duration {
+        self.policy.checks.greet_delay(&self.client)
+    }
+
+    /// The client did not wait for it (RFC 5321 §4.3.1). True if that ends the session.
+    pub fn talked_early(&mut self) -> bool {
+        let is_dropped = self.policy.checks.drops_early_talker(&self.client);
+        if is_dropped {
+            self.replies.sent();
+            self.hang_up(replies::EARLY_TALKER, Ending::HungUp);
+            self.note(b"greeting", 0);
+        }
+        is_dropped
+    }
+
     /// The client was silent, or deaf, for too long.
     pub fn timed_out(&mut self) {
         self.hang_up(replies::TIMED_OUT, Ending::HungUp);
@@ -236,12 +274,19 @@ impl Session {
     }
 
     /// Notes a refusal among the replies after the first `before` bytes.
-    fn note(&mut self, what: &[u8], before: usize) {
+    pub(crate) fn note(&mut self, what: &[u8], before: usize) {
         let reply = self.replies.pending().get(before..).unwrap_or_default().trim_ascii_end();
         if self.policy.notes_refusals && matches!(reply.first(), Some(b'4' | b'5')) {
             let what = what.get(..NOTED_BYTES).unwrap_or(what).trim_ascii_end();
             let said = String::from_utf8_lossy(reply).replace("\r\n", "; ").replace(char::is_control, "?");
             self.notes.push(format!("refused \"{}\": {said}", what.escape_ascii()));
+        }
+    }
+
+    /// Notes which line refused, where that is asked for.
+    pub(crate) fn note_match(&mut self, found: Match<'_>) {
+        if self.policy.notes_refusals && self.client.overrides.logs_patterns {
+            self.notes.push(format!("control/{}: {}", found.file, found.line.escape_ascii()));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Conversations with the machine, as scripts and as properties.
 
+use crate::checks::Checks;
 use crate::client::Client;
 use crate::limits::Limits;
 use crate::policy::{Extensions, Policy};
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     Policy {
         greeting: b"mx.example".to_vec(),
         local_ip_host: Some(b"mx.example".to_vec()),
@@ -21,11 +22,12 @@ fn policy() -> Policy {
         databytes: 0,
         extensions: Extensions::Classic,
         notes_refusals: false,
+        checks: Checks::default(),
         limits: Limits::default(),
     }
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     Client {
         remote_ip: b"203.0.113.5".to_vec(),
         remote_host: b"peer.example".to_vec(),
@@ -99,6 +101,7 @@ impl Desk {
                 self.session.decided(&self.verdict, 0);
             }
             Action::Abandon => self.outcome.abandoned += 1,
+            Action::Ask | Action::Pause(_) => panic!("{action:?}"),
             Action::Close(ending) => self.outcome.ending = Some(ending),
         }
     }

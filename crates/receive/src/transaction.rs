@@ -1,21 +1,22 @@
 //! A mail transaction: one sender, its recipients (RFC 5321 §3.3).
 
+use crate::replies::Reply;
 use smtp::path::Path;
 
 /// What MAIL and RCPT have said so far.
 #[derive(Debug)]
 pub struct Transaction {
     sender: Path,
-    /// The sender is in badmailfrom; that is said at RCPT.
-    pub sender_is_bad: bool,
+    /// Why every recipient is refused: the sender, or what HELO said.
+    pub refusal: Option<Reply>,
     records: Vec<u8>,
     recipients: u32,
 }
 
 impl Transaction {
     /// MAIL was accepted.
-    pub fn new(sender: Path, sender_is_bad: bool) -> Self {
-        Self { sender, sender_is_bad, records: Vec::new(), recipients: 0 }
+    pub fn new(sender: Path, refusal: Option<Reply>) -> Self {
+        Self { sender, refusal, records: Vec::new(), recipients: 0 }
     }
 
     /// RCPT was accepted.

@@ -178,6 +178,47 @@ fn sessions_beyond_the_limit_wait_for_room() {
 }
 
 #[test]
+fn a_client_that_does_not_wait_for_the_greeting_is_dropped() {
+    let home = home(&[("greetdelay", "240\n"), ("droppregreet", "1\n")]);
+    let listener = Listener::start(home.path());
+    let mut client = listener.connect();
+    assert_eq!(client.ask("HELO peer"), "554 SMTP protocol violation");
+    assert_eq!(client.hear(), "");
+}
+
+#[test]
+fn the_environment_of_a_session_sets_its_greeting_s_delay() {
+    let home = home(&[]);
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let mut spawn = program(home.path());
+    spawn.command().env("SMTPD_GREETDELAY", "1").env("DROP_PRE_GREET", "0");
+    let start = std::time::Instant::now();
+    let mut child = spawn.start(&[(theirs.as_fd(), 0), (theirs.as_fd(), 1)]).unwrap();
+    drop(theirs);
+    let mut client = BufReader::new(ours);
+    client.get_mut().write_all(b"QUIT\r\n").unwrap();
+    let mut replies = String::new();
+    client.read_to_string(&mut replies).unwrap();
+    assert_eq!(replies, "220 mx.example ESMTP\r\n221 mx.example\r\n");
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_line_that_is_no_pattern_is_told_with_its_place() {
+    let home = home(&[("badrcptto", "(\nspam\n")]);
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut spawn = program(home.path());
+    spawn.command().arg("--listen").env("LISTEN_FDS", "1").stderr(Stdio::piped());
+    let mut child = spawn.start(&[(socket.as_fd(), 3)]).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("qmail-smtpd: warning: control/badrcptto line 1: "), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn a_listener_without_sockets_or_without_a_name_does_not_start() {
     let named = home(&[]);
     let mut spawn = program(named.path());

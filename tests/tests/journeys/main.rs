@@ -20,6 +20,7 @@ mod peers;
 mod processes;
 mod queue_files;
 mod readers;
+mod recipients;
 mod relay;
 mod root;
 mod takeover;

@@ -11,11 +11,39 @@ const YEAR_SECONDS: u64 = 31_536_000;
 /// By name.
 pub const OWN: &[Setting] = &[
     file(
+        "badmailfromstyle",
+        Form::Choice { among: &["exact", "pattern"] },
+        "qmail-smtpd",
+        "What the lines of badmailfrom are: `exact`, the default, is `user@domain` or `@domain` as in the original; `pattern` is regular expressions as in badrcptto.",
+    )
+    .at_hang_up(),
+    file(
+        "checkrecipients",
+        Form::Choice { among: &["no", "yes", "always"] },
+        "qmail-smtpd",
+        "Whether a recipient of this host is refused at RCPT if there is no mailbox by that name: those who would deliver are asked. `yes` is for clients that may not relay, `always` for all; without the file nobody is asked, and the sender gets a bounce.",
+    )
+    .at_hang_up(),
+    file(
         "concurrencyremotehost",
         number(20, 1, 65_000, "connections"),
         "qmail-remote",
         "How many connections to one address of another host may be open at once.",
     ),
+    file(
+        "droppregreet",
+        number(0, 0, 1, "(1 is on)"),
+        "qmail-smtpd",
+        "Whether a client that talks before it has been greeted is dropped; greetdelay must be set.",
+    )
+    .at_hang_up(),
+    file(
+        "greetdelay",
+        number(0, 0, 240, "seconds"),
+        "qmail-smtpd",
+        "How long the greeting of the SMTP server waits, except for clients that may relay and while all sessions are taken.",
+    )
+    .at_hang_up(),
     file(
         "popblankline",
         number(1, 0, 1, "lines"),

@@ -6,8 +6,36 @@ const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'
     Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Patches("0.1"), meaning }
 }
 
+/// A file of qmail-smtpd, which the listener reads again at HUP.
+const fn smtp(name: &'static str, form: Form, meaning: &'static str) -> Setting {
+    file(name, form, "qmail-smtpd", meaning).at_hang_up()
+}
+
+const PATTERNS: Form = list(Entry::Text);
+const SWITCH: Form = number(0, 0, 1, "(1 is on)");
+const CDB: &str = "any program that makes a cdb";
+
 /// By name.
 pub const PATCHES: &[Setting] = &[
+    smtp(
+        "badhelo",
+        PATTERNS,
+        "Patterns of HELO names that are refused, at RCPT: POSIX extended regular expressions without regard to case, found anywhere; a leading `!` refuses what does not match.",
+    ),
+    smtp("badhelonorelay", PATTERNS, "As badhelo, for clients that may not relay."),
+    smtp(
+        "badmailfromnorelay",
+        PATTERNS,
+        "Patterns, as in badhelo, of senders that are refused at RCPT, for clients that may not relay. The empty sender never is.",
+    ),
+    smtp("badmailto", PATTERNS, "Older name of badrcptto; both are read."),
+    smtp("badrcptto", PATTERNS, "Patterns, as in badhelo, of recipients that are refused."),
+    smtp("badrcpttonorelay", PATTERNS, "As badrcptto, for clients that may not relay."),
+    smtp(
+        "brtlimit",
+        number(0, 0, 1_000_000, "recipients"),
+        "After how many recipients that are refused because they do not exist or are not wanted a client is hung up on; 0 is never.",
+    ),
     file(
         "concurrencyincoming",
         number(100, 1, 100_000, "sessions"),
@@ -29,13 +57,16 @@ pub const PATCHES: &[Setting] = &[
         "Lists of addresses in the DNS whose clients are refused: `zone` for now, `-zone` for good; `+zone` lets in, `=zone` only notes. `:text` gives a text, `%IP%` in it is the client's address.",
     )
     .at_hang_up(),
-    file(
+    smtp(
         "maxrcpt",
         number(10_000, 1, 100_000, "recipients"),
-        "qmail-smtpd",
         "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
-    )
-    .at_hang_up(),
+    ),
+    smtp(
+        "morevalidrcptto.cdb",
+        Form::Cdb { source: "morevalidrcptto", made_by: CDB },
+        "The lines of validrcptto, lower-case, as keys.",
+    ),
     file(
         "mxps",
         number(0, 0, 1, ""),
@@ -47,5 +78,35 @@ pub const PATCHES: &[Setting] = &[
         map(Entry::DomainOrSuffix),
         "qmail-remote",
         "Relays that are spoken to in QMTP, as `domain:relay` or `domain:relay:port`; looked at before smtproutes. Without a port it is 209.",
+    ),
+    smtp(
+        "rejectnullsenders",
+        SWITCH,
+        "Whether the null sender is turned away, for now, and hung up on. Bounces and delivery reports come from it: only for a flood.",
+    ),
+    smtp(
+        "rejectrelaytest",
+        SWITCH,
+        "Whether recipients whose local part has an at sign, a percent sign or a bang are refused, for clients that may not relay.",
+    ),
+    smtp(
+        "tarpitcount",
+        number(0, 0, 1_000_000, "recipients"),
+        "After how many recipients of one message every further answer to RCPT waits; refused ones count; 0 is off.",
+    ),
+    smtp(
+        "tarpitdelay",
+        number(5, 0, 240, "seconds"),
+        "How long it waits then. Nobody waits while all sessions are taken.",
+    ),
+    smtp(
+        "validrcptto",
+        list(Entry::Text),
+        "Recipients that are accepted (`user@domain`, `@domain`) or refused (with a `-` in front) without further questions, from clients that may not relay. The address goes before its domain, and about others nothing is said.",
+    ),
+    smtp(
+        "validrcptto.cdb",
+        Form::Cdb { source: "validrcptto.txt", made_by: CDB },
+        "All recipients there are, as lower-case keys `user@domain` or `@domain`. Where it exists, others are refused, from clients that may not relay.",
     ),
 ];

@@ -1,0 +1,195 @@
+//! Recipients that do not exist are refused at RCPT by those who would deliver to them.
+//!
+//!     client | swaks | Postfix ──RCPT──> [ smtpd ──question──> lspawn ─> users/cdb | getpw ─> joe's local ] ──> 250 or 550
+//!
+//! in the listener, and under Debian's tcpserver.
+
+use crate::letter;
+use quail_tests::peers::postfix::Postfix;
+use quail_tests::{Client, World, mail, place, skip};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const NOBODY: &str = "550 5.1.1 sorry, no mailbox here by that name. (#5.1.1)\r\n";
+
+/// joe, a virtual domain of his, and the question asked.
+fn checking(more: &[(&str, &str)]) -> World {
+    let mut world = World::rootless();
+    world.control("checkrecipients", "yes\n");
+    world.control("rcpthosts", "here.example\nvirt.example\nfar.example\n");
+    world.control("virtualdomains", "virt.example:joe-virt\n");
+    more.iter().for_each(|(name, content)| world.control(name, content));
+    world.dot_qmail("joe", "-list", "&joe@here.example\n");
+    world.dot_qmail("joe", "-virt-ann", "./Maildir/\n");
+    world.dot_qmail("joe", "-any-default", "./Maildir/\n");
+    world.start();
+    world
+}
+
+/// Whether the recipient is accepted; the reply, if not.
+fn says(client: &mut Client, recipient: &str) -> Option<String> {
+    let reply = client.say(&format!("RCPT TO:<{recipient}>"));
+    (!reply.starts_with("250 ")).then_some(reply)
+}
+
+fn begun(world: &World) -> Client {
+    let mut client = world.connect();
+    client.say_well("EHLO client.example", "250");
+    client.say_well("MAIL FROM:<a@there.example>", "250");
+    client
+}
+
+#[test]
+fn who_would_deliver_decides_who_is_there() {
+    let world = checking(&[]);
+    let mut client = begun(&world);
+    for (recipient, is_there) in [
+        ("joe@here.example", true),
+        ("JOE-List@Here.Example", true),
+        ("joe-any-thing@here.example", true),
+        ("joe-nothing@here.example", false),
+        ("nobody@here.example", false),
+        ("ann@virt.example", true),
+        ("bob@virt.example", false),
+        // Another host's to know.
+        ("whoever@far.example", true),
+        ("joe", true),
+    ] {
+        let refusal = says(&mut client, recipient);
+        assert_eq!(refusal, (!is_there).then(|| NOBODY.to_owned()), "{recipient}");
+    }
+    client.say_well("DATA", "354");
+    client.send(b"Subject: x\r\n\r\n.\r\n");
+    assert!(client.hear().starts_with("250 "));
+    world.log.wait("refused \"RCPT TO:<bob@virt.example>\": 550 5.1.1 sorry");
+}
+
+#[test]
+fn a_mailbox_that_was_just_made_gets_its_mail_soon_and_doubt_is_no_refusal() {
+    let world = checking(&[]);
+    let mut client = begun(&world);
+    assert_eq!(says(&mut client, "joe-new@here.example").as_deref(), Some(NOBODY));
+    world.dot_qmail("joe", "-new", "./Maildir/\n");
+    world.own(&world.home().join("joe/.qmail-new"));
+    place::deadline("the new address is accepted", || {
+        // Not so often that we are hung up on.
+        std::thread::sleep(Duration::from_millis(200));
+        says(&mut client, "joe-new@here.example").is_none()
+    });
+    // A sticky home defers: its owner is editing.
+    use std::os::unix::fs::PermissionsExt;
+    let home = world.home().join("joe");
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o1755)).unwrap();
+    assert_eq!(says(&mut client, "joe-other@here.example"), None);
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn whoever_guesses_is_slowed_down_and_hung_up_on() {
+    let world = checking(&[("brtlimit", "4\n"), ("tarpitcount", "2\n"), ("tarpitdelay", "1\n")]);
+    let mut client = begun(&world);
+    let start = std::time::Instant::now();
+    for number in 0..4 {
+        assert_eq!(says(&mut client, &format!("guess{number}@here.example")).as_deref(), Some(NOBODY));
+    }
+    assert!(client.hear().starts_with("421 4.3.0 too many invalid addresses, goodbye"));
+    assert!(start.elapsed() >= Duration::from_secs(2));
+}
+
+#[test]
+fn swaks_is_told_at_rcpt() {
+    let Some(swaks) = place::program_of("swaks", "swaks") else { return skip("swaks cannot be had") };
+    let world = checking(&[]);
+    let swaks = |to: &str| {
+        let mut command = Command::new("perl");
+        command.arg(&swaks).args(["--server", &world.address.to_string(), "--pipeline"]);
+        command.args(["--from", "a@there.example", "--to", to]).output().expect("swaks")
+    };
+    let refused = swaks("nobody@here.example,joe-nobody@here.example");
+    assert_eq!(refused.status.code(), Some(24), "{refused:?}");
+    let text = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert_eq!(text.matches("550 5.1.1 sorry, no mailbox here by that name.").count(), 2, "{text}");
+    assert!(swaks("nobody@here.example,joe@here.example").status.success());
+    assert_eq!(mail::wait_for(&world.home().join("joe/Maildir"), 1).len(), 1);
+}
+
+#[test]
+fn postfix_bounces_what_we_refuse_and_delivers_the_rest() {
+    let root = match Postfix::can_run() {
+        Ok(root) => root,
+        Err(why) => return skip(why),
+    };
+    let world = checking(&[]);
+    let peer = Postfix::start(&root, &[("here.example", world.address)]);
+    let to = ["joe@here.example", "nobody@here.example"];
+    // Its bounce goes to a mailbox of its own.
+    Client::deliver(peer.address, "a@postfix.example", &to, &letter("both"));
+    assert!(mail::wait_for(&world.home().join("joe/Maildir"), 1)[0].contains("Subject: both\n"));
+    let bounces = mail::wait_for(&peer.maildir(), 1);
+    let words = bounces[0].replace("\n    ", " ");
+    assert!(words.contains("550 5.1.1 sorry, no mailbox here by that name."), "{words}");
+}
+
+/// Debian's tcpserver with our smtpd behind it, ended with the test.
+struct Tcpserver {
+    child: Child,
+    address: std::net::SocketAddr,
+}
+
+impl Tcpserver {
+    fn start(world: &World, variables: &[(&str, &str)]) -> Option<Self> {
+        let tcpserver = place::program_of("ucspi-tcp", "tcpserver")?;
+        let mut child = world
+            .foreign_program(&world.borrow(&tcpserver))
+            .envs(variables.iter().copied())
+            .args(["-1", "-v", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
+            .arg(world.home().join("bin/qmail-smtpd"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("tcpserver");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
+        Some(Self { child, address: format!("127.0.0.1:{}", port.trim()).parse().expect("a port") })
+    }
+
+    fn connect(&self) -> Client {
+        let mut client = Client::connect(self.address);
+        client.say_well("HELO client.example", "250");
+        client.say_well("MAIL FROM:<a@there.example>", "250");
+        client
+    }
+}
+
+impl Drop for Tcpserver {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn under_tcpserver_it_is_the_same_and_the_environment_has_its_say() {
+    let mut world = World::rootless();
+    world.control("badrcptto", "^joe-secret@\n(\n");
+    world.dot_qmail("joe", "-secret", "./Maildir/\n");
+    world.start();
+    let Some(plain) = Tcpserver::start(&world, &[]) else { return skip("tcpserver cannot be had") };
+    // As it ever was: nobody is asked.
+    let mut client = plain.connect();
+    assert_eq!(says(&mut client, "joe-nobody@here.example"), None);
+    let denied = "553 sorry, your envelope recipient has been denied (#5.7.1)\r\n";
+    assert_eq!(says(&mut client, "JOE-secret@here.example").as_deref(), Some(denied));
+    let chkuser = [("CHKUSER_START", "ALWAYS"), ("CHKUSER_WRONGRCPTLIMIT", "2")];
+    let server = Tcpserver::start(&world, &chkuser).expect("as before");
+    let mut client = server.connect();
+    let nobody = "550 sorry, no mailbox here by that name. (#5.1.1)\r\n";
+    assert_eq!(says(&mut client, "joe@here.example"), None);
+    assert_eq!(says(&mut client, "joe-nobody@here.example").as_deref(), Some(nobody));
+    assert_eq!(says(&mut client, "nobody@here.example").as_deref(), Some(nobody));
+    assert_eq!(client.hear(), "421 too many invalid addresses, goodbye (#4.3.0)\r\n");
+    let relay =
+        Tcpserver::start(&world, &[("CHKUSER_START", "ALWAYS"), ("RELAYCLIENT", "")]).expect("as before");
+    assert_eq!(says(&mut relay.connect(), "joe-nobody@here.example"), None);
+}

@@ -88,8 +88,8 @@ pub enum Entry {
     AddressOrDomain,
     /// `user@domain` or `@domain`.
     Sender,
-    /// An IP address.
-    IpAddress,
+    /// An IP address, or `address:port`.
+    Server,
     /// An IP address, or `address/bits`.
     Network,
     /// `address:port` or `[IPv6]:port`.

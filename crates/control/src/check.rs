@@ -81,7 +81,7 @@ fn wrong_entry(setting: &Setting, line: usize, value: &[u8], entry: Entry) -> Op
             (is_address(value) || is_domain_or_suffix(value), "user@domain, a domain name, or .suffix")
         }
         Entry::Sender => (is_address(value), "user@domain or @domain"),
-        Entry::IpAddress => (parsed::<IpAddr>(value).is_some(), "an IP address"),
+        Entry::Server => (is_server(value), "an IP address, or one with a port"),
         Entry::Network => (is_network(value), "an address, or address/bits"),
         Entry::SocketAddress => (parsed::<SocketAddr>(value).is_some(), "address:port or [IPv6]:port"),
     };
@@ -123,6 +123,12 @@ fn is_address(value: &[u8]) -> bool {
     value.iter().rposition(|&b| b == b'@').and_then(|at| value.get(at..)?.get(1..)).is_some_and(is_domain)
 }
 
+/// Text behind a blank does not count.
+fn is_server(value: &[u8]) -> bool {
+    let first = value.split(|&b| b == b' ' || b == b'\t').next().unwrap_or_default();
+    parsed::<IpAddr>(first).is_some() || parsed::<SocketAddr>(first).is_some()
+}
+
 fn is_network(value: &[u8]) -> bool {
     let Some(slash) = value.iter().position(|&b| b == b'/') else { return parsed::<IpAddr>(value).is_some() };
     let (address, bits) = value.split_at(slash);
@@ -150,7 +156,7 @@ mod tests {
             ("badmailfrom", "a@b.example\n@c.example\nd.example\n", &[3]),
             ("virtualdomains", "a@b.example:c\n:d\n.e.example:f\ng.example\n", &[4]),
             ("smtproutes", ":relay.example\na.example:[192.0.2.1]:26\nb@c.example:d\n", &[3]),
-            ("qmqpservers", "192.0.2.1\n2001:db8::1\nhost.example\n", &[3]),
+            ("qmqpservers", "192.0.2.1\n2001:db8::1\nhost.example\n192.0.2.1:6280 x\n", &[3]),
             ("relayclients", "192.0.2.0/24\n2001:db8::/129\n", &[2]),
             ("smtplisten", "0.0.0.0:25\n[::]:25\n25\n", &[3]),
             ("timeoutconnect", "60\n", &[]),

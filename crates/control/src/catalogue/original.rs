@@ -129,7 +129,7 @@ pub const ORIGINAL: &[Setting] = &[
     ),
     file(
         "qmqpservers",
-        list(Entry::IpAddress),
+        list(Entry::Server),
         "qmail-qmqpc",
         "Addresses of QMQP servers, tried in this order. qmail-qmqpc cannot do without.",
     ),

@@ -6,10 +6,13 @@
 use crate::admission::{self, Admission, Admissions};
 use crate::block_lists::BlockLists;
 use crate::client::Client;
-use crate::configuration::{Configuration, Form};
+use crate::configuration::{Configuration, ConfigurationError, Form};
 use crate::door::{Connection, Door};
 use crate::environment::Environment;
 use crate::log;
+use crate::netstrings::terms::Terms;
+use crate::netstrings::wire::Wire;
+use crate::netstrings::{self, Ground, Protocol};
 use crate::places::{Place, Places};
 use crate::policy::Policy;
 use crate::replies;
@@ -33,16 +36,37 @@ pub const FINISH_TIME: Duration = Duration::from_secs(30);
 /// How long to wait after a failed accept, which mostly means that descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is spoken on the sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Language {
+    /// qmail-smtpd.
+    Smtp,
+    /// qmail-qmtpd, qmail-qmqpd.
+    Netstrings(Protocol),
+}
+
+impl Language {
+    fn server(self) -> &'static str {
+        match self {
+            Self::Smtp => "qmail-smtpd",
+            Self::Netstrings(Protocol::Qmtp) => "qmail-qmtpd",
+            Self::Netstrings(Protocol::Qmqp) => "qmail-qmqpd",
+        }
+    }
+}
+
 /// What the control files say now.
 #[derive(Clone)]
 struct Current {
     policy: Arc<Policy>,
+    terms: Arc<Terms>,
     relay_clients: Arc<[Network]>,
     block_lists: Arc<BlockLists>,
 }
 
 /// What all sessions share.
 struct Server {
+    language: Language,
     home: PathBuf,
     door: Door,
     places: Places,
@@ -52,8 +76,9 @@ struct Server {
 }
 
 /// Serves until TERM. The exit code is 0, or 111 if it could not begin.
-pub fn run(sockets: Vec<OwnedFd>) -> u8 {
-    match serve(sockets) {
+pub fn run(sockets: Vec<OwnedFd>, language: Language) -> u8 {
+    log::set_name(language.server());
+    match serve(sockets, language) {
         Ok(()) => 0,
         Err(error) => {
             log::line(&format!("fatal: {error}"));
@@ -62,31 +87,34 @@ pub fn run(sockets: Vec<OwnedFd>) -> u8 {
     }
 }
 
-fn serve(sockets: Vec<OwnedFd>) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(sockets: Vec<OwnedFd>, language: Language) -> Result<(), Box<dyn std::error::Error>> {
     if sockets.is_empty() {
         return Err("no listening socket was handed over (LISTEN_FDS)".into());
     }
     let home = os::home::home();
-    let configuration = load(&home)?;
+    let (configuration, terms) = load(&home)?;
     let admissions = Admissions::open(&home)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Without name servers, names and lists are as if they did not answer.
         let resolver = Resolver::new(Servers::from_environment(os::home::is_rootless())).ok();
         let server = Server {
+            language,
             door: Door::new(&home, std::env::var_os("QMAILQUEUE")),
             places: Places::new(configuration.sessions, configuration.sessions_per_address),
             admissions,
             resolver,
-            current: Mutex::new(Current::from(configuration)),
+            current: Mutex::new(Current::of(configuration, terms)),
             home,
         };
         Ok(listen(sockets, Arc::new(server)).await?)
     })
 }
 
-fn load(home: &Path) -> Result<Configuration, crate::configuration::ConfigurationError> {
-    Configuration::load(home, Form::Listener, &mut |warning| log::line(&format!("warning: {warning}")))
+fn load(home: &Path) -> Result<(Configuration, Terms), ConfigurationError> {
+    let mut warn = |warning| log::line(&format!("warning: {warning}"));
+    let configuration = Configuration::load(home, Form::Listener, &mut warn)?;
+    Ok((configuration, Terms::load(home, Form::Listener, &mut |_| {})?))
 }
 
 async fn listen(sockets: Vec<OwnedFd>, server: Arc<Server>) -> io::Result<()> {
@@ -145,6 +173,7 @@ impl Server {
                 let over = Connection { remote, environment };
                 tokio::spawn(self.clone().converse(stream, over, rule, now, place));
             }
+            None if self.language != Language::Smtp => {}
             // One write to an empty socket buffer: it does not block, and if it fails nobody is there.
             None => drop(stream.try_write(&replies::TOO_MANY_SESSIONS.to_bytes())),
         }
@@ -177,9 +206,21 @@ impl Server {
             let mut note = |text: String| log::line(&format!("{} {text}", address.to_canonical()));
             client.blocked = now.block_lists.check(address, resolver, &mut note).await;
         }
-        let session = Session::new(now.policy, client);
         let mut service = self.places.service();
-        let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut service).await;
+        match self.language {
+            Language::Smtp => {
+                let session = Session::new(now.policy, client);
+                let _ = driver::run(&mut stream, session, &self.door, Some(&over), &mut service).await;
+            }
+            Language::Netstrings(Protocol::Qmqp) if client.relay.is_none() => {
+                log::line(&format!("{} denied: it may not relay", address.to_canonical()));
+            }
+            Language::Netstrings(protocol) => {
+                let ground =
+                    Ground { terms: &now.terms, client: &client, door: &self.door, over: Some(&over) };
+                let _ = netstrings::converse(protocol, &mut Wire::new(&mut stream, service), ground).await;
+            }
+        }
         drop(place);
     }
 
@@ -201,9 +242,10 @@ impl Server {
     /// Reads the control files again; what cannot be read changes nothing.
     fn reload(&self) {
         match load(&self.home) {
-            Ok(configuration) => {
+            Ok((configuration, terms)) => {
                 self.places.resize(configuration.sessions, configuration.sessions_per_address);
-                *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current::from(configuration);
+                *self.current.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Current::of(configuration, terms);
                 log::line("control files read again");
             }
             Err(error) => log::line(&format!("warning: control files not read again: {error}")),
@@ -211,9 +253,10 @@ impl Server {
     }
 }
 
-impl From<Configuration> for Current {
-    fn from(configuration: Configuration) -> Self {
+impl Current {
+    fn of(configuration: Configuration, terms: Terms) -> Self {
         Self {
+            terms: Arc::new(terms),
             policy: Arc::new(configuration.policy),
             relay_clients: configuration.relay_clients.into(),
             block_lists: Arc::new(configuration.block_lists),

@@ -5,13 +5,14 @@
 //! `receive`.
 #![forbid(unsafe_code)]
 
+use receive::listener::{self, Language};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     os::process::ignore_sigpipe();
     let listen = std::env::args_os().nth(1).is_some_and(|argument| argument == "--listen");
     let code = if listen {
-        receive::listener::run(os::process::listening_sockets())
+        listener::run(os::process::listening_sockets(), Language::Smtp)
     } else {
         match (os::process::inherited_fd(0), os::process::inherited_fd(1)) {
             (Some(input), Some(output)) => receive::classic::run(input, output),

@@ -4,12 +4,13 @@
 //!     [ qmail-qmqpc ] ──QMQP──> nobody; Postfix's qmqpd ─> its Maildir
 //!     [ qmail-qmqpc ] ──QMQP──> tcpserver ─> [ qmail-qmqpd ]
 //!     client ──QMTP──> tcpserver ─> [ qmail-qmtpd ] ─> joe/Maildir
+//!     [ qmail-qmqpc ], client ──> [ qmail-qmqpd --listen ], [ qmail-qmtpd --listen ]
 //!     [ Quail ] ──QMTP──> tcpserver ─> [ qmail-qmtpd of another Quail ] ─> joe/Maildir
 
 use crate::{letter, running};
 use quail_tests::peers::postfix::{self, Postfix};
 use quail_tests::peers::ucspi::{self, Tcpserver};
-use quail_tests::{World, mail, place, skip};
+use quail_tests::{World, deadline, mail, place, skip};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -168,4 +169,45 @@ fn a_route_leads_to_another_host_by_qmtp() {
     here.log.wait_count("success: 127.0.0.1_accepted_message./Remote_host_said:_ok_", 2);
     here.log.wait("Remote_host_said:_sorry,_that_domain_isn't_in_my_list_of_allowed_rcpthosts_(#5.7.1)");
     there.wait_empty();
+}
+
+/// One of our servers as a listener of its own; it ends with its test.
+struct Listener(std::process::Child, SocketAddr);
+
+impl Listener {
+    fn start(world: &World, name: &str) -> Self {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let program = world.home().join("bin").join(name);
+        let script = "exec 3<&0 0</dev/null; LISTEN_FDS=1 exec \"$0\" --listen";
+        let mut command = world.foreign_program("/bin/sh".as_ref());
+        command.args(["-c", script]).arg(program).stdin(std::os::fd::OwnedFd::from(socket));
+        Self(command.stderr(Stdio::piped()).spawn().expect("a listener"), address)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn both_servers_listen_by_themselves_and_qmqp_is_for_those_who_may_relay() {
+    let world = running();
+    let (qmtp, qmqp) = (Listener::start(&world, "qmail-qmtpd"), Listener::start(&world, "qmail-qmqpd"));
+    let parts = ["\nSubject: q\n\nb\n", "a@there.example", "16:joe@here.example,8:b@x.test,"];
+    let packet = parts.map(|part| format!("{}:{part},", part.len())).concat();
+    let answers = talk(qmtp.1, packet.as_bytes(), 3);
+    assert!(answers[0].contains(":Kok ") && answers[1].ends_with("66:Dsorry"), "{answers:?}");
+    world.control("qmqpservers", &format!("{}\n", qmqp.1));
+    let envelope = b"Fa@there.example\0Tjoe@here.example\0\0";
+    assert_eq!(hand_over(&world, &letter("closed"), envelope), Some(74));
+    world.control("tcprules", "127.:allow,RELAYCLIENT=\"\"\n");
+    deadline("the rule is read", || hand_over(&world, &letter("open"), envelope) == Some(0));
+    let texts = mail::wait_for(&world.home().join("joe/Maildir"), 2);
+    assert!(texts.iter().any(|text| text.contains("by 127.0.0.1 with QMTP; ")), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("by 127.0.0.1 with QMQP; ")), "{texts:?}");
+    world.wait_empty();
 }

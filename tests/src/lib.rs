@@ -4,6 +4,7 @@
 //! - [`world`]: an installation, started and stopped, killed and looked into
 //! - [`log`]: what a program says, as it says it; the waiting is done here
 //! - [`client`], [`sink`]: the two ends of an SMTP session
+//! - [`machine`]: as root, a copy of this machine to install packages into
 //! - [`mail`]: what is in a Maildir
 //! - [`processes`]: who was started while something happened
 //! - [`space`]: as root, a private /var/qmail with accounts, and a private network
@@ -21,6 +22,7 @@
 
 pub mod client;
 pub mod log;
+pub mod machine;
 pub mod mail;
 pub mod peers;
 pub mod place;

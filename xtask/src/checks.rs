@@ -2,9 +2,10 @@
 
 use crate::tally::Tally;
 use crate::terminal::say;
-use crate::{debian, replay, tidy, tree};
+use crate::{deb, debian, replay, tidy, tree};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -37,7 +38,12 @@ pub fn run() -> Result<bool> {
         counted(script)
     })?;
     let peers = debian::unpack(&debian::FOR_TESTS);
-    step("journeys", &mut total, || journeys(&bin, &peers))?;
+    let mut packages = PathBuf::new();
+    step("packages", &mut total, || {
+        packages = deb::for_tests(&bin)?;
+        Ok(Tally::PASSED)
+    })?;
+    step("journeys", &mut total, || journeys(&bin, &peers, &packages))?;
     say(&format!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped));
     Ok(total.failed == 0)
 }
@@ -136,7 +142,7 @@ fn tests(which: Which, environment: &[(&str, &std::ffi::OsStr)]) -> Result<Tally
 
 /// The tests that run whole programs. What one of them cannot do here it writes to a file, line by line: a skip must
 /// be seen.
-fn journeys(bin: &std::path::Path, peers: &std::path::Path) -> Result<Tally> {
+fn journeys(bin: &Path, peers: &Path, packages: &Path) -> Result<Tally> {
     let skips = tree::target().join("skipped-tests");
     std::fs::write(&skips, b"").with_context(|| format!("cannot write {}", skips.display()))?;
     let mut tally = tests(
@@ -144,6 +150,7 @@ fn journeys(bin: &std::path::Path, peers: &std::path::Path) -> Result<Tally> {
         &[
             ("QUAIL_PROGRAMS", bin.as_os_str()),
             ("QUAIL_PEERS", peers.as_os_str()),
+            ("QUAIL_PACKAGES", packages.as_os_str()),
             ("QUAIL_SKIPS", skips.as_os_str()),
         ],
     )?;

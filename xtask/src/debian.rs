@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the journeys can use, beside what is installed.
-pub const FOR_TESTS: [&str; 9] = [
+pub const FOR_TESTS: [&str; 11] = [
     "postfix",
     "exim4-daemon-light",
     "swaks",
@@ -21,6 +21,8 @@ pub const FOR_TESTS: [&str; 9] = [
     "ucspi-tcp",
     "fastforward",
     "freecdb",
+    "dma",
+    "ucf",
 ];
 
 /// Where unpacked packages are: one tree for each, named like the package.

@@ -5,7 +5,10 @@
 
 mod bench;
 mod checks;
+mod deb;
 mod debian;
+mod man;
+mod readme;
 mod replay;
 mod tally;
 mod terminal;
@@ -22,6 +25,8 @@ cargo xtask test              everything that CI checks; ends with: N passed, N 
 cargo xtask tidy              the house rules
 cargo xtask replay [NAME...]  the recorded answers of the original, for these programs (options: vectors/run.py)
 cargo xtask peers             fetch and unpack the Debian packages that journeys use
+cargo xtask deb [ARG...]      Debian packages of a release build, in target/deb (packaging/README.md)
+cargo xtask man               what is made: man/qmail-control.5, the table in README.md
 cargo xtask bench [ARG...]    messages per second, release build, beside other mail servers";
 
 fn main() -> ExitCode {
@@ -33,6 +38,8 @@ fn main() -> ExitCode {
         "test" => checks::run(),
         "tidy" => tidy::run(),
         "replay" => replay::run(&rest),
+        "deb" => deb::run(&rest),
+        "man" => man::write(),
         "bench" => bench::run(&rest),
         "peers" => {
             debian::unpack(&debian::FOR_TESTS);

@@ -14,7 +14,7 @@ use anyhow::Result;
 /// A rule: what holds, and what speaks against it.
 type Rule = (&'static str, fn() -> Result<Vec<String>>);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 16] = [
     ("unsafe is only in crates/os", source::unsafe_only_in_os),
     ("words and judgement do no I/O and read no clock", source::words_are_pure),
     ("no file is longer than 450 lines", source::files_are_short),
@@ -25,6 +25,9 @@ const RULES: [Rule; 13] = [
     ("crates depend downwards", arrows::point_down),
     ("root and setuid programs link almost nothing", arrows::privileged_programs_are_small),
     ("every program has a manual page and a row in programs/README.md", papers::programs_are_documented),
+    ("manual pages are right mdoc, and name pages that exist", papers::pages_are_right),
+    ("man/qmail-control.5 is what the catalogue says", crate::man::is_up_to_date),
+    ("README.md has a row for every program", crate::readme::is_up_to_date),
     ("every program has tests", papers::programs_are_tested),
     ("every program of the original is here", papers::the_originals_programs_are_all_here),
     ("every path that a document names exists", papers::named_paths_exist),

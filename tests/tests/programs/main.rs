@@ -11,5 +11,6 @@
 
 mod aliases;
 mod mailq;
+mod package;
 mod quail;
 mod quail_start;

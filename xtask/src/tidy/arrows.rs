@@ -15,7 +15,18 @@ const PLACES: [&str; 9] =
 const PRIVILEGED: [(&str, &[&str]); 2] = [
     (
         "programs-root",
-        &["address", "cdb", "contracts", "control", "os", "pop3", "spawner", "supervise", "telemetry", "users"],
+        &[
+            "address",
+            "cdb",
+            "contracts",
+            "control",
+            "os",
+            "pop3",
+            "spawner",
+            "supervise",
+            "telemetry",
+            "users",
+        ],
     ),
     ("programs-qmailq", &["address", "contracts", "control", "message", "os", "queue"]),
 ];

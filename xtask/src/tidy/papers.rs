@@ -1,6 +1,7 @@
 //! Rules about documents: what must be written, and that what is written is so.
 
 use super::source;
+use crate::terminal::say;
 use crate::tree;
 use anyhow::Result;
 
@@ -52,6 +53,77 @@ pub fn programs_are_documented() -> Result<Vec<String>> {
         }
     }
     Ok(complaints)
+}
+
+/// Sections that every page has, and those of a program besides.
+const SECTIONS: [&str; 3] = ["NAME", "DESCRIPTION", "SEE ALSO"];
+const PROGRAM_SECTIONS: [&str; 2] = ["SYNOPSIS", "EXIT STATUS"];
+
+/// Pages of other packages that ours may name.
+const FOREIGN_PAGES: [&str; 13] = [
+    "tcpserver 1",
+    "flock 2",
+    "getpwnam 3",
+    "crypt 3",
+    "crypt 5",
+    "syslog 3",
+    "passwd 5",
+    "shadow 5",
+    "pam 3",
+    "systemd.socket 5",
+    "sd_listen_fds 3",
+    "multilog 8",
+    "tcprules 1",
+];
+
+pub fn pages_are_right() -> Result<Vec<String>> {
+    let folder = tree::top().join("man");
+    let pages = tree::names(&folder)?;
+    let programs: Vec<String> = tree::programs()?.into_iter().map(|p| p.name).collect();
+    let mut complaints = Vec::new();
+    for page in &pages {
+        let text = std::fs::read_to_string(folder.join(page))?;
+        let name = page.rsplit_once('.').map_or(page.as_str(), |(name, _)| name);
+        let mut sections = SECTIONS.to_vec();
+        if programs.iter().any(|p| p == name) {
+            sections.extend(PROGRAM_SECTIONS);
+        }
+        for section in sections {
+            if !text.lines().any(|line| heading(line) == Some(section)) {
+                complaints.push(format!("man/{page} has no section {section}"));
+            }
+        }
+        for line in text.lines().filter_map(|l| l.strip_prefix(".Xr ")) {
+            let mut words = line.split_whitespace();
+            let (Some(name), Some(section)) = (words.next(), words.next()) else { continue };
+            if !pages.contains(&format!("{name}.{section}"))
+                && !FOREIGN_PAGES.contains(&format!("{name} {section}").as_str())
+            {
+                complaints.push(format!("man/{page}: there is no page {name}({section})"));
+            }
+        }
+    }
+    complaints.extend(mandoc_says(&folder, &pages));
+    Ok(complaints)
+}
+
+/// The name of the section that begins in this line, in mdoc(7) or man(7).
+fn heading(line: &str) -> Option<&str> {
+    line.strip_prefix(".Sh ").or_else(|| line.strip_prefix(".SH ")).map(|name| name.trim_matches('"'))
+}
+
+/// What mandoc(1) warns of, where it is installed.
+fn mandoc_says(folder: &std::path::Path, pages: &[String]) -> Vec<String> {
+    let output = std::process::Command::new("mandoc")
+        .args(["-T", "lint", "-W", "warning"])
+        .args(pages)
+        .current_dir(folder)
+        .output();
+    let Ok(output) = output else {
+        say("mandoc is not installed: manual pages are only looked at in part");
+        return Vec::new();
+    };
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| line.replacen("mandoc: ", "man/", 1)).collect()
 }
 
 pub fn programs_are_tested() -> Result<Vec<String>> {

@@ -4,7 +4,7 @@
 use crate::terminal::say;
 use crate::tree;
 use anyhow::{Context, Result};
-use control::catalogue::{self, Entry, FOREIGN, Form, Noticed, Setting, Since};
+use control::catalogue::{self, FOREIGN, Form, Noticed, Setting, Since};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -147,7 +147,7 @@ fn item(setting: &Setting) -> String {
 /// How the file is written.
 fn form(form: Form) -> String {
     match form {
-        Form::Line { entry, .. } => format!("One line: {}.", words(entry)),
+        Form::Line { entry, .. } => format!("One line: {}.", entry.words()),
         Form::LineOrMe { .. } => "One line.".to_owned(),
         Form::Choice { among } => {
             let words: Vec<String> = among.iter().map(|w| format!("`{w}`")).collect();
@@ -158,23 +158,9 @@ fn form(form: Form) -> String {
             format!("A number of {unit}, at least {least}.")
         }
         Form::Number { least, most, unit, .. } => format!("A number of {unit}, {least} to {most}."),
-        Form::List { entry } | Form::ListOrMe { entry } => format!("A list; an entry is {}.", words(entry)),
-        Form::Map { key } => format!("`key:value` lines; a key is {}.", words(key)),
+        Form::List { entry } | Form::ListOrMe { entry } => format!("A list; an entry is {}.", entry.words()),
+        Form::Map { key } => format!("`key:value` lines; a key is {}.", key.words()),
         Form::Cdb { source, made_by } => format!("A database that {made_by} makes from `{source}`."),
-    }
-}
-
-fn words(entry: Entry) -> &'static str {
-    match entry {
-        Entry::Text => "any text",
-        Entry::LocalPart => "the part of an address before its at sign",
-        Entry::Domain => "a domain name, or an address in brackets",
-        Entry::DomainOrSuffix => "a domain name, or `.suffix` for everything below it",
-        Entry::AddressOrDomain => "`user@domain`, a domain name, or `.suffix`",
-        Entry::Sender => "`user@domain` or `@domain`",
-        Entry::IpAddress => "an IP address",
-        Entry::Network => "an IP address, or `address/bits`",
-        Entry::SocketAddress => "`address:port` or `[IPv6]:port`",
     }
 }
 

@@ -96,6 +96,23 @@ pub enum Entry {
     SocketAddress,
 }
 
+impl Entry {
+    /// For a person, with what is to be taken literally in back quotes.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Text => "any text",
+            Self::LocalPart => "the part of an address before its at sign",
+            Self::Domain => "a domain name, or an address in brackets",
+            Self::DomainOrSuffix => "a domain name, or `.suffix` for everything below it",
+            Self::AddressOrDomain => "`user@domain`, a domain name, or `.suffix`",
+            Self::Sender => "`user@domain` or `@domain`",
+            Self::Server => "an IP address, or `address:port`",
+            Self::Network => "an IP address, or `address/bits`",
+            Self::SocketAddress => "`address:port` or `[IPv6]:port`",
+        }
+    }
+}
+
 /// Since when a file means what it means here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Since {

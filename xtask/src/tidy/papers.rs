@@ -60,7 +60,7 @@ const SECTIONS: [&str; 3] = ["NAME", "DESCRIPTION", "SEE ALSO"];
 const PROGRAM_SECTIONS: [&str; 2] = ["SYNOPSIS", "EXIT STATUS"];
 
 /// Pages of other packages that ours may name.
-const FOREIGN_PAGES: [&str; 13] = [
+const FOREIGN_PAGES: [&str; 14] = [
     "tcpserver 1",
     "flock 2",
     "getpwnam 3",
@@ -72,6 +72,7 @@ const FOREIGN_PAGES: [&str; 13] = [
     "pam 3",
     "systemd.socket 5",
     "sd_listen_fds 3",
+    "biff 1",
     "multilog 8",
     "tcprules 1",
 ];

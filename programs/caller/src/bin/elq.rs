@@ -1,0 +1,11 @@
+//! elq(1): moves new mail from the Maildir to the mbox and becomes elm(1).
+//!
+//! Runs as whoever calls it. Logic lives in `inject::mail_readers`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (_, arguments) = inject::process::command_line();
+    inject::mail_readers::run("elq", &os::home::home().join("bin"), "elm", &arguments).conclude()
+}

@@ -1,0 +1,11 @@
+//! qail(1): moves new mail from the Maildir to the mbox and becomes Mail(1).
+//!
+//! Runs as whoever calls it. Logic lives in `inject::mail_readers`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (_, arguments) = inject::process::command_line();
+    inject::mail_readers::run("qail", &os::home::home().join("bin"), "Mail", &arguments).conclude()
+}

@@ -160,10 +160,18 @@ impl Server {
     /// Begins a session, or says why not.
     fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr, bound: Option<SocketAddr>) {
         let now = self.current();
-        let Some(rule) = self.rule(remote.ip(), None) else { return };
-        let relay = rule.variable(b"RELAYCLIENT").is_some()
-            || now.relay_clients.iter().any(|network| network.contains(remote.ip()));
-        match self.places.take(remote.ip(), relay) {
+        let rule = if self.admissions.ask_for_names() {
+            // Only its name tells; until that is known the client is a stranger, but for what its address tells.
+            match self.admissions.judge(remote.ip(), None) {
+                Ok(Admission::Allowed(rule)) => rule,
+                Ok(Admission::Denied) | Err(_) => Rule::default(),
+            }
+        } else {
+            let Some(rule) = self.rule(remote.ip(), None) else { return };
+            rule
+        };
+        let relay = now.relay_clients.iter().any(|network| network.contains(remote.ip()));
+        match self.places.take(remote.ip(), relay || rule.variable(b"RELAYCLIENT").is_some()) {
             Some(place) => {
                 let local = bound.or_else(|| stream.local_addr().ok());
                 let mut environment = Environment::of_connection(remote, local);
@@ -188,13 +196,16 @@ impl Server {
         place: Place,
     ) {
         let address = over.remote.ip();
-        if self.admissions.ask_for_names()
-            && let Some(resolver) = &self.resolver
-            && let Some(name) = admission::name_of(address, resolver).await
-        {
-            let Some(named) = self.rule(address, Some(&name)) else { return };
+        if self.admissions.ask_for_names() {
+            let name = match &self.resolver {
+                Some(resolver) => admission::name_of(address, resolver).await,
+                None => None,
+            };
+            let Some(named) = self.rule(address, name.as_deref()) else { return };
             rule = named;
-            over.environment.set(b"TCPREMOTEHOST", name);
+            if let Some(name) = name {
+                over.environment.set(b"TCPREMOTEHOST", name);
+            }
         }
         admission::apply(&rule, &mut over.environment);
         let mut client = Client::from_environment(|name| over.environment.get(name).map(<[u8]>::to_vec));

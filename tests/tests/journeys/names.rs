@@ -9,7 +9,7 @@ use crate::letter;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use quail_tests::peers::nsd::Nsd;
-use quail_tests::{Sink, World, deadline, skip, space};
+use quail_tests::{Sink, World, deadline, mail, skip, space};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
@@ -172,4 +172,22 @@ fn who_is_in_a_list_is_refused_and_who_is_in_a_white_list_before_it_is_not() {
         kill(Pid::from_raw(*pid), Signal::SIGHUP).expect("it lives");
         deadline(wanted, || reply(wanted));
     }
+}
+
+#[test]
+fn a_rule_for_a_name_holds_for_clients_whose_name_leads_back_to_them() {
+    let root = match Nsd::can_run() {
+        Ok(root) => root,
+        Err(why) => return skip(why),
+    };
+    let mut world = World::rootless();
+    space::enter_network(world.scratch(), "127.0.0.53");
+    let _server =
+        Nsd::start(&root, "127.0.0.53", "127.in-addr.arpa", "1.0.0 PTR Peer.Net\npeer.net A 127.0.0.1\n");
+    world.control("tcprules", "=.net.127.in-addr.arpa:allow,RELAYCLIENT=\"\"\n:deny\n");
+    world.control("rcpthosts", "nowhere.example\n");
+    world.start();
+    world.deliver("a@there.example", &["joe@here.example"], &letter("by name"));
+    let texts = mail::wait_for(&world.home().join("joe/Maildir"), 1);
+    assert!(texts[0].contains("Received: from peer.net.127.in-addr.arpa (HELO "), "{texts:?}");
 }

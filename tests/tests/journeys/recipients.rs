@@ -8,6 +8,8 @@ use crate::letter;
 use quail_tests::peers::postfix::Postfix;
 use quail_tests::{Client, World, mail, place, skip};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -78,11 +80,30 @@ fn a_mailbox_that_was_just_made_gets_its_mail_soon_and_doubt_is_no_refusal() {
         says(&mut client, "joe-new@here.example").is_none()
     });
     // A sticky home defers: its owner is editing.
-    use std::os::unix::fs::PermissionsExt;
     let home = world.home().join("joe");
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o1755)).unwrap();
     assert_eq!(says(&mut client, "joe-other@here.example"), None);
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn as_root_qmaild_may_ask_and_nobody_else() {
+    if !place::is_root() {
+        return skip("only root can make a /var/qmail with seven accounts");
+    }
+    let mut world = World::as_root();
+    world.control("checkrecipients", "yes\n");
+    world.start();
+    let socket = world.home().join("run/recipients").metadata().expect("a socket");
+    let group = world.accounts().named("qmaild").gid;
+    assert_eq!((socket.uid(), socket.gid(), socket.mode() & 0o777), (0, group, 0o660));
+    let mut client = begun(&world);
+    assert_eq!(says(&mut client, "joe@here.example"), None);
+    assert_eq!(says(&mut client, "joe-nobody@here.example").as_deref(), Some(NOBODY));
+    // The accounts of this world have an alias user without any files.
+    assert_eq!(says(&mut client, "stranger@here.example").as_deref(), Some(NOBODY));
+    // Nobody's mail is delivered as root: that name is alias's, too.
+    assert_eq!(says(&mut client, "root@here.example").as_deref(), Some(NOBODY));
 }
 
 #[test]
@@ -138,10 +159,10 @@ struct Tcpserver {
 }
 
 impl Tcpserver {
-    fn start(world: &World, variables: &[(&str, &str)]) -> Option<Self> {
-        let tcpserver = place::program_of("ucspi-tcp", "tcpserver")?;
+    /// One that [`World::borrow`] gave.
+    fn start(world: &World, tcpserver: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = world
-            .foreign_program(&world.borrow(&tcpserver))
+            .foreign_program(tcpserver)
             .envs(variables.iter().copied())
             .args(["-1", "-v", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
             .arg(world.home().join("bin/qmail-smtpd"))
@@ -151,7 +172,7 @@ impl Tcpserver {
             .expect("tcpserver");
         let mut port = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        Some(Self { child, address: format!("127.0.0.1:{}", port.trim()).parse().expect("a port") })
+        Self { child, address: format!("127.0.0.1:{}", port.trim()).parse().expect("a port") }
     }
 
     fn connect(&self) -> Client {
@@ -171,25 +192,28 @@ impl Drop for Tcpserver {
 
 #[test]
 fn under_tcpserver_it_is_the_same_and_the_environment_has_its_say() {
+    let Some(tcpserver) = place::program_of("ucspi-tcp", "tcpserver") else {
+        return skip("tcpserver cannot be had");
+    };
     let mut world = World::rootless();
     world.control("badrcptto", "^joe-secret@\n(\n");
     world.dot_qmail("joe", "-secret", "./Maildir/\n");
     world.start();
-    let Some(plain) = Tcpserver::start(&world, &[]) else { return skip("tcpserver cannot be had") };
+    let tcpserver = world.borrow(&tcpserver);
+    let plain = Tcpserver::start(&world, &tcpserver, &[]);
     // As it ever was: nobody is asked.
     let mut client = plain.connect();
     assert_eq!(says(&mut client, "joe-nobody@here.example"), None);
     let denied = "553 sorry, your envelope recipient has been denied (#5.7.1)\r\n";
     assert_eq!(says(&mut client, "JOE-secret@here.example").as_deref(), Some(denied));
     let chkuser = [("CHKUSER_START", "ALWAYS"), ("CHKUSER_WRONGRCPTLIMIT", "2")];
-    let server = Tcpserver::start(&world, &chkuser).expect("as before");
+    let server = Tcpserver::start(&world, &tcpserver, &chkuser);
     let mut client = server.connect();
     let nobody = "550 sorry, no mailbox here by that name. (#5.1.1)\r\n";
     assert_eq!(says(&mut client, "joe@here.example"), None);
     assert_eq!(says(&mut client, "joe-nobody@here.example").as_deref(), Some(nobody));
     assert_eq!(says(&mut client, "nobody@here.example").as_deref(), Some(nobody));
     assert_eq!(client.hear(), "421 too many invalid addresses, goodbye (#4.3.0)\r\n");
-    let relay =
-        Tcpserver::start(&world, &[("CHKUSER_START", "ALWAYS"), ("RELAYCLIENT", "")]).expect("as before");
+    let relay = Tcpserver::start(&world, &tcpserver, &[("CHKUSER_START", "ALWAYS"), ("RELAYCLIENT", "")]);
     assert_eq!(says(&mut relay.connect(), "joe-nobody@here.example"), None);
 }

@@ -265,6 +265,21 @@ fn qmailqueue_names_a_program_relative_to_home_and_may_say_why_it_refuses() {
 }
 
 #[test]
+fn a_program_s_environment_names_one_more_descriptor_for_its_text() {
+    let _alone = alone();
+    let home = home();
+    script(home.path(), "filter", "echo -n Zsomewhere else >&$ERROR_FD; exit 88");
+    for number in ["7", "2", "4"] {
+        let environment = [("ERROR_FD".into(), number.into()), ("PATH".into(), "/usr/bin:/bin".into())];
+        let around = Surroundings { environment: Some(&environment), errors: None };
+        let door = Door::new(home.path(), Some("filter".into()));
+        let mut hand_off = door.open_with(&around).unwrap();
+        hand_off.sender(b"s@x");
+        assert_eq!(hand_off.finish().unwrap_err().result(), b"Zsomewhere else", "{number}");
+    }
+}
+
+#[test]
 fn a_service_that_dies_is_a_passing_failure() {
     let home = home();
     let listener = UnixListener::bind(home.path().join("run/queue")).unwrap();

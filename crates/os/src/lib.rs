@@ -14,8 +14,10 @@
 //! - [`interfaces`]: this host's own addresses
 //! - [`local_time`]: the time zone of this machine
 //! - [`memory`]: memory that held a secret
+//! - [`password_hash`]: hashes as crypt(5) has them
 //! - [`process`]: inherited descriptors, identities for good, starting programs
 //! - [`packet`]: packets with descriptors between a spawner and its workers
+//! - [`shadow`]: the machine's password records
 //! - [`shared_sync`]: one sync of a directory for everybody who waits for it
 //! - [`stream`]: small questions about a byte stream that somebody else opened
 //! - [`strerror`]: the original's words for errno
@@ -35,7 +37,9 @@ pub mod interfaces;
 pub mod local_time;
 pub mod memory;
 pub mod packet;
+pub mod password_hash;
 pub mod process;
+pub mod shadow;
 pub mod shared_sync;
 pub mod stream;
 pub mod strerror;

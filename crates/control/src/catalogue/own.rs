@@ -45,6 +45,12 @@ pub const OWN: &[Setting] = &[
     )
     .at_hang_up(),
     file(
+        "passwordfailures",
+        number(10, 0, 100_000, "failures"),
+        "quail-checkpassword",
+        "How many wrong passwords in a row one address may give; after that it may try once in 30 seconds. 0 is no limit.",
+    ),
+    file(
         "popblankline",
         number(1, 0, 1, "lines"),
         "qmail-pop3d",

@@ -1,6 +1,6 @@
 //! The command line of quail(1).
 
-use crate::{page, setup, start, tryout};
+use crate::{page, password, setup, start, tryout};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -28,6 +28,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<std::ffi::OsString>,
     },
+    /// Set the password of a virtual user (quail-checkpassword(8))
+    Passwd(password::Request),
 }
 
 /// Does what the command line says.
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
         Command::Try { once } => tryout::run(once),
         Command::Setup(options) => setup::run(&options),
         Command::Start { arguments } => start::run(&arguments),
+        Command::Passwd(request) => password::run(&request),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,7 @@
 //! - [`layout`]: what an installation consists of; [`place`]: where it is, and who is who
 //! - [`installation`]: the tree of a private installation
 //! - [`conversation`]: the client side of an SMTP session, with times
+//! - [`password`]: `quail passwd`
 //! - [`page`]: words on a terminal
 //!
 //! And what the small administration programs of qmail do:
@@ -21,6 +22,7 @@ pub mod installation;
 pub mod layout;
 pub mod morercpthosts;
 pub mod page;
+pub mod password;
 pub mod place;
 pub mod setup;
 pub mod showctl;

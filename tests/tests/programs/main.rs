@@ -14,4 +14,5 @@ mod mail_readers;
 mod mailq;
 mod package;
 mod quail;
+mod quail_checkpassword;
 mod quail_start;

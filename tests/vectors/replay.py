@@ -1011,7 +1011,7 @@ def main():
     world.swap = not a.no_swap
     start_names(world)
     listed = Differences(a.known, a.form or ("root" if world.root else "user")) if a.known else None
-    table, shown, failed = collections.OrderedDict(), 0, False
+    table, shown, failures = collections.OrderedDict(), 0, []
     try:
         for case in cases:
             if a.only and not re.search(a.only, case["id"]): continue
@@ -1024,7 +1024,7 @@ def main():
             if not diff: row["pass"] += 1; continue
             known = entry if listed else case.get("differs") and not a.differs
             row["known" if known else "fail"] += 1
-            failed |= not known
+            if not known: failures.append(case["id"])
             if (not known or a.v) and shown < a.show:
                 shown += 1
                 print("%s %s (%s)%s\n    %s" % ("known" if known else "FAIL", case["id"], case["about"],
@@ -1038,8 +1038,9 @@ def main():
     print("%-20s %6d %6d %6d %8d" % ("total", total["pass"], total["fail"], total["known"], total["skipped"]))
     if a.summary:
         with open(a.summary, "w") as f:
-            json.dump({"passed": total["pass"], "failed": total["fail"], "known": total["known"], "skipped": total["skipped"]}, f)
-    return 1 if failed else 0
+            json.dump({"passed": total["pass"], "failed": total["fail"], "known": total["known"], "skipped": total["skipped"],
+                       "failures": failures, "programs": table}, f)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -81,4 +81,28 @@ impl Client {
         client.say_well("QUIT", "221");
         reply
     }
+
+    /// As [`Client::deliver`], for a server that may be away: the reply to the message, or `None` when it did not come to
+    /// that.
+    pub fn offer(address: SocketAddr, from: &str, to: &[&str], text: &str) -> Option<String> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let mut stream = BufReader::new(stream);
+        let hear = |stream: &mut BufReader<TcpStream>, wanted: &str| {
+            let mut line = String::new();
+            stream.read_line(&mut line).ok()?;
+            line.starts_with(wanted).then_some(line)
+        };
+        hear(&mut stream, "220")?;
+        let recipients = to.iter().map(|to| (format!("RCPT TO:<{to}>"), "250"));
+        let commands = [("HELO client.example".to_owned(), "250"), (format!("MAIL FROM:<{from}>"), "250")];
+        for (command, wanted) in commands.into_iter().chain(recipients).chain([("DATA".to_owned(), "354")]) {
+            stream.get_mut().write_all(format!("{command}\r\n").as_bytes()).ok()?;
+            hear(&mut stream, wanted)?;
+        }
+        stream.get_mut().write_all((text.replace('\n', "\r\n") + ".\r\n").as_bytes()).ok()?;
+        let reply = hear(&mut stream, "")?;
+        let _ = stream.get_mut().write_all(b"QUIT\r\n");
+        Some(reply)
+    }
 }

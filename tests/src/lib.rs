@@ -6,6 +6,7 @@
 //! - [`client`], [`sink`]: the two ends of an SMTP session
 //! - [`machine`]: as root, a copy of this machine to install packages into
 //! - [`mail`]: what is in a Maildir
+//! - [`traffic`]: mail without a pause, and whether all of it arrived once
 //! - [`processes`]: who was started while something happened
 //! - [`space`]: as root, a private /var/qmail with accounts, and a private network
 //! - [`peers`]: other people's programs
@@ -29,6 +30,7 @@ pub mod place;
 pub mod processes;
 pub mod sink;
 pub mod space;
+pub mod traffic;
 pub mod world;
 
 pub use client::Client;

@@ -3,11 +3,14 @@
 //! Mail servers want to be started by root and to have accounts. They get accounts of a private account file, in the name
 //! space of the calling thread; without root, tests with them are skipped.
 
+pub mod dovecot;
 pub mod exim;
 pub mod nsd;
 pub mod opensmtpd;
 pub mod original;
+pub mod package;
 pub mod postfix;
+pub mod simulated;
 pub mod ucspi;
 
 use std::path::Path;
@@ -22,7 +25,12 @@ fn program(root: &Path, path: &str) -> Command {
 
 /// Where an unpacked package keeps its libraries.
 fn libraries(root: &Path) -> String {
-    let mut places = vec![root.join("usr/lib"), root.join("lib"), root.join("usr/lib/postfix")];
+    let mut places = vec![
+        root.join("usr/lib"),
+        root.join("lib"),
+        root.join("usr/lib/postfix"),
+        root.join("usr/lib/dovecot"),
+    ];
     for lib in ["usr/lib", "lib"] {
         let entries = root.join(lib).read_dir().into_iter().flatten().filter_map(Result::ok);
         places.extend(entries.map(|e| e.path()).filter(|p| p.to_string_lossy().ends_with("-linux-gnu")));

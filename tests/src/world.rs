@@ -11,19 +11,36 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+mod caller;
+mod foreign;
 mod ownership;
+
+pub use caller::Caller;
 
 /// The domain that is at home in every world.
 pub const DOMAIN: &str = "here.example";
 
 /// The uid of the rootless form when root runs the test: nobody's.
 const STRANGER: u32 = 64_200;
+
+/// What stands behind the queue and before it; ps(1) shows 15 bytes of a name.
+const QUEUE_PROGRAMS: [&str; 8] = [
+    "qmail-queued",
+    "qmail-send",
+    "qmail-clean",
+    "qmail-lspawn",
+    "qmail-rspawn",
+    "qmail-local",
+    "qmail-remote",
+    "qmail-getpw",
+];
 
 /// An installation.
 #[derive(Debug)]
@@ -34,6 +51,8 @@ pub struct World {
     pub address: SocketAddr,
     /// What its programs say.
     pub log: Log,
+    /// What [`World::start`] starts: `quail-start`, or `qmail-start` as the original has it.
+    pub starter: &'static str,
     environment: Vec<(String, String)>,
     assign: String,
     supervisor: Option<Child>,
@@ -74,6 +93,7 @@ impl World {
             tree,
             address,
             log,
+            starter: "quail-start",
             environment: Vec::new(),
             assign: String::new(),
             supervisor: None,
@@ -135,39 +155,22 @@ impl World {
 
     /// A program of the installation, as whoever this world runs as.
     pub fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.inside().join("bin").join(name));
-        command.env_clear().env("PATH", format!("{}/bin:/usr/bin:/bin", self.inside().display()));
-        command.current_dir("/").stdin(Stdio::null());
+        self.caller().program(name)
+    }
+
+    /// What starts programs of the installation, also on other threads.
+    pub fn caller(&self) -> Caller {
+        let mut environment = Vec::new();
         if self.accounts.is_none() {
-            command.env("QUAIL_HOME", self.home());
-            if is_root() {
-                command.uid(STRANGER).gid(STRANGER);
-            }
+            environment.push(("QUAIL_HOME".to_owned(), self.home().display().to_string()));
         }
-        command.envs(self.environment.iter().map(|(n, v)| (n, v)));
-        command
-    }
-
-    /// A copy of somebody else's program at a place that everybody of this world may read.
-    pub fn borrow(&self, program: &Path) -> PathBuf {
-        let copy = self.scratch().join(program.file_name().expect("a program has a name"));
-        fs::copy(program, &copy).expect("a copy");
-        copy
-    }
-
-    /// Somebody else's program, in the surroundings of one of the installation's.
-    pub fn foreign_program(&self, path: &Path) -> Command {
-        let ours = self.program("qmail-smtpd");
-        let mut command = Command::new(path);
-        command.env_clear().envs(ours.get_envs().filter_map(|(n, v)| Some((n, v?)))).current_dir("/");
-        if self.accounts.is_none() && is_root() {
-            command.uid(STRANGER).gid(STRANGER);
-        }
-        command
+        environment.extend(self.environment.iter().cloned());
+        let owner = (self.accounts.is_none() && is_root()).then_some(STRANGER);
+        Caller::new(self.inside().join("bin"), environment, owner)
     }
 
     /// The installation's directory as its programs see it.
-    fn inside(&self) -> &Path {
+    pub fn inside(&self) -> &Path {
         if self.accounts.is_some() { Path::new(space::HOME) } else { self.home() }
     }
 
@@ -179,15 +182,20 @@ impl World {
             let status = self.program("qmail-newu").status().expect("qmail-newu");
             assert!(status.success(), "qmail-newu: {status}");
         }
+        self.launch();
+    }
+
+    /// Starts it again as it is, whoever works in it meanwhile; waits until qmail-send is at work.
+    pub fn launch(&mut self) {
         let (reader, writer) = std::io::pipe().unwrap();
         let child = self
-            .program("quail-start")
+            .program(self.starter)
             .arg("./Maildir/")
             .stdout(writer.try_clone().unwrap())
             .stderr(writer)
             .process_group(0)
             .spawn()
-            .expect("quail-start");
+            .expect("a starter");
         self.supervisor = Some(child);
         self.log = Log::default();
         self.log.follow(reader);
@@ -218,10 +226,31 @@ impl World {
 
     /// Stops everything in order.
     pub fn stop(&mut self) {
+        self.stop_supervised();
+        deadline("all programs end", || self.processes().is_empty());
+    }
+
+    /// Stops in order what [`World::launch`] started, and nothing else of this world.
+    pub fn stop_supervised(&mut self) {
         self.signal(Signal::SIGTERM);
         let mut child = self.supervisor.take().expect("a running world");
-        deadline("quail-start ends", || child.try_wait().unwrap().is_some());
-        deadline("all programs end", || self.processes().is_empty());
+        deadline("what was started ends", || child.try_wait().unwrap().is_some());
+    }
+
+    /// Kills what empties the queue and the service before it, at once; servers and programs that send stay alive.
+    pub fn kill_supervised(&mut self) {
+        let mut child = self.supervisor.take().expect("a running world");
+        // The supervisor first, or it starts again what it sees die.
+        let _ = kill(pid_of(&child), Signal::SIGKILL);
+        let _ = child.wait();
+        deadline("all of them are dead", || {
+            let mut alive = self.processes();
+            alive.retain(|_, process| QUEUE_PROGRAMS.contains(&process.name.as_str()));
+            for &pid in alive.keys() {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            alive.is_empty()
+        });
     }
 
     /// Kills every process of this world at once, as a power failure would.
@@ -265,6 +294,15 @@ impl World {
     #[track_caller]
     pub fn deliver(&self, from: &str, to: &[&str], text: &str) -> String {
         Client::deliver(self.address, from, to, text)
+    }
+
+    /// One message in by qmail-inject.
+    #[track_caller]
+    pub fn inject(&self, arguments: &[&str], text: &str) {
+        let mut child = self.program("qmail-inject").args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).expect("qmail-inject reads");
+        let status = child.wait().unwrap();
+        assert!(status.success(), "qmail-inject: {status}");
     }
 
     /// The files of the queue that belong to messages, below `queue`.

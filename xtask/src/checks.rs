@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// Replays of the recorded cases at a time: they mostly wait, so this is more than there are processors.
+const VECTOR_JOBS: &str = "6";
+
 /// Runs all of it; true when nothing failed.
 pub fn run() -> Result<bool> {
     let mut total = Tally::default();
@@ -34,10 +37,10 @@ pub fn run() -> Result<bool> {
     let bin = tree::target().join("debug");
     step("vectors", &mut total, || {
         let mut script = replay::script(&bin);
-        script.args(["--jobs", "2"]);
+        script.args(["--jobs", VECTOR_JOBS]);
         counted(script)
     })?;
-    let peers = debian::unpack(&debian::FOR_TESTS);
+    let peers = debian::unpack(debian::FOR_TESTS);
     let mut packages = PathBuf::new();
     step("packages", &mut total, || {
         packages = deb::for_tests(&bin)?;

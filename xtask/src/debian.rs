@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the journeys can use, beside what is installed.
-pub const FOR_TESTS: [&str; 11] = [
+pub const FOR_TESTS: &[&str] = &[
     "postfix",
     "exim4-daemon-light",
     "swaks",
@@ -23,7 +23,28 @@ pub const FOR_TESTS: [&str; 11] = [
     "freecdb",
     "dma",
     "ucf",
+    "opensmtpd",
+    "dovecot-imapd",
+    "bsd-mailx",
+    "maildrop",
+    "safecat",
+    "maildir-filter",
+    "bogofilter",
+    "mlmmj",
+    "daemontools",
+    "runit",
+    "mailfront",
+    "cvm",
+    "monitoring-plugins-standard",
+    "munin-plugins-core",
+    "awstats",
 ];
+
+/// Packages that come along with others though their names do not say that they are parts.
+const PARTS: [&str; 3] = ["courier-authlib", "bogofilter-bdb", "monitoring-plugins-basic"];
+
+/// How the names of packages end that are parts of others.
+const PART_ENDS: [&str; 2] = ["-core", "-common"];
 
 /// Where unpacked packages are: one tree for each, named like the package.
 pub fn directory() -> PathBuf {
@@ -99,7 +120,9 @@ fn missing_with_dependencies(name: &str) -> Result<Vec<String>, String> {
     while let Some(package) = wanted.get(next).cloned() {
         next += 1;
         for dependency in dependencies(&package)? {
-            let is_part = dependency.starts_with("lib") || dependency.ends_with("-core");
+            let is_part = dependency.starts_with("lib")
+                || PART_ENDS.iter().any(|end| dependency.ends_with(end))
+                || PARTS.contains(&dependency.as_str());
             if is_part && !installed.contains(&dependency) && !wanted.contains(&dependency) {
                 wanted.push(dependency);
             }

@@ -1,5 +1,6 @@
 //! Programs of ucspi-tcp: tcpserver in front of one of ours, tcprules, rblsmtpd.
 
+use super::package::Package;
 use crate::World;
 use crate::place::{self, deadline};
 use std::io::{BufRead, BufReader, Write};
@@ -44,6 +45,50 @@ impl Tcpserver {
         let server = Self { child, address };
         deadline("tcpserver listens", || TcpStream::connect(address).is_ok());
         server
+    }
+
+    /// The same on a copy of the package, with these variables; `None`, said aloud, without the package.
+    pub fn before(world: &World, variables: &[(&str, &str)], program: &[&str]) -> Option<Self> {
+        Self::with_options(world, &[], variables, program)
+    }
+
+    /// As [`Tcpserver::before`], in a world as root; the program runs as that account.
+    pub fn before_as(
+        world: &World,
+        account: &str,
+        variables: &[(&str, &str)],
+        program: &[&str],
+    ) -> Option<Self> {
+        if account == "root" {
+            return Self::before(world, variables, program);
+        }
+        let account = world.accounts().named(account);
+        let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
+        Self::with_options(world, &["-u", &uid, "-g", &gid], variables, program)
+    }
+
+    fn with_options(
+        world: &World,
+        options: &[&str],
+        variables: &[(&str, &str)],
+        program: &[&str],
+    ) -> Option<Self> {
+        let package = Package::lend("ucspi-tcp", world)?;
+        let mut child = package
+            .command(world, "usr/bin/tcpserver")
+            .envs(variables.iter().copied())
+            .args(["-1", "-R", "-H", "-l", "here.example"])
+            .args(options)
+            .args(["127.0.0.1", "0"])
+            .args(program)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tcpserver");
+        let mut port = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
+        let address = format!("127.0.0.1:{}", port.trim()).parse().expect("a port");
+        Some(Self { child, address })
     }
 }
 

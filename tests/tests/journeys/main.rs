@@ -23,6 +23,7 @@ mod readers;
 mod recipients;
 mod relay;
 mod root;
+mod switch_over;
 mod takeover;
 
 use quail_tests::World;

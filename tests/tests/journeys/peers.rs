@@ -1,9 +1,9 @@
 //! Real mail servers on the other side, both ways.
 //!
-//!     client ──SMTP──> [ Quail ] ──SMTP──> Postfix | Exim ─> its Maildir
-//!     client ──SMTP──> Postfix | Exim ──SMTP──> [ Quail ] ─> joe/Maildir/new
+//!     client ──SMTP──> [ Quail ] ──SMTP──> Postfix | Exim | OpenSMTPD ─> its Maildir
+//!     client ──SMTP──> Postfix | Exim | OpenSMTPD ──SMTP──> [ Quail ] ─> joe/Maildir/new
 
-use quail_tests::peers::{exim, exim::Exim, postfix, postfix::Postfix};
+use quail_tests::peers::{exim, exim::Exim, opensmtpd, opensmtpd::OpenSmtpd, postfix, postfix::Postfix};
 use quail_tests::{Client, World, mail, skip};
 use std::net::SocketAddr;
 
@@ -106,4 +106,33 @@ fn exim_delivers_to_us() {
     let texts = mail::wait_for(&world.home().join("joe/Maildir"), 1);
     assert!(texts[0].ends_with(DIFFICULT), "{texts:?}");
     assert!(texts[0].contains("by mx.exim.example with esmtp"), "{texts:?}");
+}
+
+#[test]
+fn opensmtpd_takes_and_delivers_what_we_relay() {
+    let root = match OpenSmtpd::can_run() {
+        Ok(root) => root,
+        Err(why) => return skip(why),
+    };
+    let peer = OpenSmtpd::start(&root, &[]);
+    let world = world_with(opensmtpd::DOMAIN, peer.address);
+    world.deliver("joe@here.example", &["b@opensmtpd.example"], &difficult());
+    let texts = mail::wait_for(&peer.maildir(), 1);
+    assert!(texts[0].ends_with(DIFFICULT), "{texts:?}");
+    world.wait_empty();
+}
+
+#[test]
+fn opensmtpd_delivers_to_us() {
+    let root = match OpenSmtpd::can_run() {
+        Ok(root) => root,
+        Err(why) => return skip(why),
+    };
+    let mut world = World::rootless();
+    world.start();
+    let peer = OpenSmtpd::start(&root, &[("here.example", world.address)]);
+    Client::deliver(peer.address, "a@opensmtpd.example", &["joe@here.example"], &difficult());
+    let texts = mail::wait_for(&world.home().join("joe/Maildir"), 1);
+    assert!(texts[0].ends_with(DIFFICULT), "{texts:?}");
+    assert!(texts[0].contains("by mx.opensmtpd.example (OpenSMTPD) with ESMTP"), "{texts:?}");
 }

@@ -1,4 +1,4 @@
-//! What the project does with itself: `cargo xtask try | test | tidy | bench | replay`.
+//! What the project does with itself: `cargo xtask try | test | tidy | bench | replay | differential`.
 //!
 //! Everything here is for people who have the source; nothing of it is installed.
 #![forbid(unsafe_code)]
@@ -7,6 +7,7 @@ mod bench;
 mod checks;
 mod deb;
 mod debian;
+mod differential;
 mod man;
 mod readme;
 mod replay;
@@ -24,6 +25,8 @@ cargo xtask try [--once]      build every program and run a private mail system;
 cargo xtask test              everything that CI checks; ends with: N passed, N failed, N skipped
 cargo xtask tidy              the house rules
 cargo xtask replay [NAME...]  the recorded answers of the original, for these programs (options: vectors/run.py)
+cargo xtask differential --original DIR
+                              the same journeys on an installed original and on us, and what differs
 cargo xtask peers             fetch and unpack the Debian packages that journeys use
 cargo xtask deb [ARG...]      Debian packages of a release build, in target/deb (packaging/README.md)
 cargo xtask man               what is made: man/qmail-control.5, the table in README.md
@@ -41,8 +44,9 @@ fn main() -> ExitCode {
         "deb" => deb::run(&rest),
         "man" => man::write(),
         "bench" => bench::run(&rest),
+        "differential" => differential::run(&rest),
         "peers" => {
-            debian::unpack(&debian::FOR_TESTS);
+            debian::unpack(debian::FOR_TESTS);
             Ok(true)
         }
         _ => {

@@ -1,0 +1,228 @@
+//! What a journey is walked on: an installation of one side, started, looked into and stopped in the same way as the
+//! other's.
+
+use crate::Notes;
+use nix::sys::signal::Signal;
+use quail_tests::peers::{original::Original, ucspi::Tcpserver};
+use quail_tests::{Sink, World, deadline, mail, space};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Stdio;
+
+/// The domain that goes to the sink.
+pub const AWAY: &str = "away.example";
+
+/// Whose programs.
+#[derive(Clone, Debug)]
+pub enum Side {
+    /// Those in that directory.
+    Original(PathBuf),
+    /// Those that were built.
+    Ours,
+}
+
+impl Side {
+    /// For people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Original(_) => "the original",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+/// The ground of one journey.
+#[derive(Debug)]
+pub struct Ground {
+    /// The installation.
+    pub world: World,
+    /// Where everything for [`AWAY`] goes.
+    pub sink: Sink,
+    smtp: Option<Tcpserver>,
+    running: bool,
+}
+
+impl Ground {
+    /// A fresh one, not started: joe and ann are there, [`AWAY`] goes to the sink.
+    pub fn new(side: Side) -> Self {
+        let mut world = World::as_root();
+        if let Side::Original(directory) = &side {
+            Original::replace_programs(&world, directory);
+            world.starter = "qmail-start";
+        }
+        let sink = Sink::start();
+        world.control("smtproutes", &format!("{AWAY}:{}\n", sink.route()));
+        // Ours would listen besides tcpserver, and the place where the other side does not look is empty.
+        world.control("smtplisten", "\n");
+        Self { world, sink, smtp: None, running: false }
+    }
+
+    /// Everything at work; SMTP clients may relay.
+    pub fn start(&mut self) {
+        self.world.start();
+        self.running = true;
+    }
+
+    /// Everything stopped in order.
+    pub fn stop(&mut self) {
+        self.world.stop();
+        self.running = false;
+    }
+
+    /// Ends what still runs.
+    pub fn finish(mut self) {
+        self.smtp = None;
+        if self.running {
+            self.world.stop();
+        }
+    }
+
+    /// Where SMTP is spoken, with relaying allowed.
+    pub fn smtp(&mut self) -> SocketAddr {
+        if self.smtp.is_none() {
+            self.smtp = Some(self.serve("qmaild", &[("RELAYCLIENT", "")], &["qmail-smtpd"]));
+        }
+        self.smtp.as_ref().expect("just started").address
+    }
+
+    /// tcpserver before a program of the installation, as that account; `root` for nobody else.
+    pub fn serve(&self, account: &str, variables: &[(&str, &str)], program: &[&str]) -> Tcpserver {
+        let bin = self.world.inside().join("bin");
+        let first = bin.join(program[0]).display().to_string();
+        let program: Vec<&str> =
+            std::iter::once(first.as_str()).chain(program[1..].iter().copied()).collect();
+        Tcpserver::before_as(&self.world, account, variables, &program).expect("tcpserver was there before")
+    }
+
+    /// One message in by SMTP, from ann; gives the last reply.
+    pub fn send(&mut self, from: &str, to: &[&str], text: &str) -> String {
+        let address = self.smtp();
+        quail_tests::Client::deliver(address, from, to, text)
+    }
+
+    /// All of joe's or ann's new mail, in the order of its texts, noted.
+    pub fn note_mail(&self, notes: &Notes, user: &str, count: usize) {
+        let mut texts = mail::wait_for(&self.maildir(user), count);
+        texts.sort();
+        for text in texts {
+            notes.add(&format!("mail of {user}"), &text);
+        }
+    }
+
+    /// The home of a user.
+    pub fn home(&self, user: &str) -> PathBuf {
+        space::home_of(self.world.scratch(), user)
+    }
+
+    /// The Maildir of a user.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.home(user).join("Maildir")
+    }
+
+    /// A file of a user's, with its owner and mode.
+    pub fn write(&self, user: &str, name: &str, content: &str, mode: u32) {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        // The alias account's home is in the tree, which has another path outside of the name space.
+        let home = if user == "alias" { self.world.home().join("alias") } else { self.home(user) };
+        fs::create_dir_all(&home).unwrap();
+        let path = home.join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let account = self.world.accounts().named(user);
+        chown(&path, Some(account.uid), Some(account.gid)).unwrap();
+    }
+
+    /// What the log says, but for the status lines, in an order that does not depend on who was faster.
+    pub fn note_log(&self, notes: &Notes) {
+        let lines = self.world.log.lines();
+        let mut lines: Vec<&str> =
+            lines.iter().map(String::as_str).filter(|l| !l.starts_with("status: ")).collect();
+        lines.sort_unstable();
+        // Numbers of deliveries are given in order of their start.
+        let without = |line: &str| {
+            let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let number = if line.starts_with("delivery ") {
+                Some(1)
+            } else {
+                line.starts_with("starting ").then_some(2)
+            };
+            if let Some(word) = number.and_then(|at| words.get_mut(at)) {
+                "#:".clone_into(word);
+            }
+            words.join(" ")
+        };
+        let mut shapes: Vec<String> = lines.into_iter().map(without).collect();
+        shapes.sort_unstable();
+        notes.add("log", &shapes.join("\n"));
+    }
+
+    /// What lies in the queue: directories and contents, without numbers.
+    pub fn note_queue(&self, notes: &Notes, name: &str) {
+        let queue = self.world.home().join("queue");
+        let mut shapes: Vec<String> = Vec::new();
+        for file in self.world.queue_files() {
+            let directory = file.split('/').next().unwrap_or_default().to_owned();
+            let text = fs::read(queue.join(&file)).unwrap_or_default();
+            shapes.push(format!("{directory}: {}", text.escape_ascii()));
+        }
+        shapes.sort();
+        notes.add(name, &shapes.join("\n"));
+    }
+
+    /// Waits until every message is gone.
+    pub fn wait_empty(&self) {
+        self.world.wait_empty();
+    }
+
+    /// Waits until nothing has been logged for a moment and nothing is being delivered.
+    pub fn wait_calm(&self, line: &str, count: usize) {
+        self.world.log.wait_count(line, count);
+        deadline("no delivery is under way", || {
+            let lines = self.world.log.lines();
+            let status = lines.iter().rev().find(|l| l.starts_with("status: local "));
+            let starts = lines.iter().filter(|l| l.starts_with("starting delivery")).count();
+            let ends = lines.iter().filter(|l| l.starts_with("delivery ")).count();
+            starts == ends
+                && status.is_some_and(|s| s.starts_with("status: local 0/") && s.contains(" remote 0/"))
+        });
+    }
+
+    /// A signal to qmail-send.
+    pub fn signal(&self, signal: Signal) {
+        self.world.signal(signal);
+    }
+
+    /// Runs a program of the installation; notes exit code and both outputs.
+    pub fn note_run(
+        &self,
+        notes: &Notes,
+        name: &str,
+        program: &[&str],
+        variables: &[(&str, &str)],
+        input: &str,
+    ) {
+        let mut command = self.world.program(program[0]);
+        command.args(&program[1..]).envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("a program");
+        // One that refuses its arguments does not read.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("it ends");
+        let (out, error) = (output.stdout.escape_ascii(), output.stderr.escape_ascii());
+        notes.add(name, &format!("{:?}\nout: {out}\nerror: {error}", output.status.code()));
+    }
+
+    /// Sends these bytes all at once to a server, then nothing more, and notes all it says.
+    pub fn note_session(&self, notes: &Notes, name: &str, address: SocketAddr, input: &[u8]) {
+        let mut stream = TcpStream::connect(address).expect("a listener");
+        stream.set_read_timeout(Some(quail_tests::place::PATIENCE)).unwrap();
+        let _ = stream.write_all(input);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut said = Vec::new();
+        // A server that ends before it has read everything resets the connection.
+        let _ = stream.read_to_end(&mut said);
+        notes.add(name, &said.escape_ascii().to_string().replace("\\r\\n", "\n"));
+    }
+}

@@ -1,0 +1,151 @@
+//! `cargo xtask differential --original DIR`: the same journeys on an installed original and on us, and what differs.
+//!
+//! Each journey is walked twice, on a thread of its own with a private mount name space, accounts, tree and queue. What it
+//! sees is noted under a name, in a form without numbers and dates ([`shape`]); then the two lists of notes are compared.
+//! A difference that is a defect of the original, and listed with its number in [`known`], is no failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on must stop, loudly"
+)]
+
+mod ground;
+mod journeys;
+mod known;
+mod shape;
+
+use ground::{Ground, Side};
+use quail_tests::peers::original::Original;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+/// What a journey saw, in order: a name and a text.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Notes {
+    /// Notes something, in a form that can be compared.
+    pub fn add(&self, name: &str, text: &str) {
+        self.0.lock().unwrap().push((name.to_owned(), shape::of(text)));
+    }
+
+    fn list(&self) -> Vec<(String, String)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A journey.
+pub type Walk = fn(&mut Ground, &Notes);
+
+fn main() -> ExitCode {
+    let (mut original, mut only) = (None, None);
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--original" => original = args.next().map(PathBuf::from),
+            "--only" => only = args.next(),
+            other => {
+                eprintln!("differential: what is {other}?");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let Some(original) = original.and_then(|path| path.canonicalize().ok()) else {
+        eprintln!("differential: --original DIR: where bin/qmail-send and the others are");
+        return ExitCode::from(2);
+    };
+    if let Err(why) = Original::can_run(&original) {
+        eprintln!("differential: {why}");
+        return ExitCode::FAILURE;
+    }
+    let mut total = Total::default();
+    for (name, walk) in journeys::ALL {
+        if only.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
+            continue;
+        }
+        let theirs = walked(name, walk, Side::Original(original.clone()));
+        let ours = walked(name, walk, Side::Ours);
+        total.compare(name, &theirs, &ours);
+    }
+    println!(
+        "differential: {} the same, {} known differences, {} unexplained, {} journeys cut short",
+        total.same, total.known, total.unknown, total.broken
+    );
+    if total.unknown + total.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What was noted, and whether the journey came to its end.
+struct Walked {
+    notes: Vec<(String, String)>,
+    ended: bool,
+}
+
+fn walked(name: &str, walk: Walk, side: Side) -> Walked {
+    let notes = Notes::default();
+    let writer = notes.clone();
+    let label = format!("{name}, {}", side.name());
+    let thread = std::thread::Builder::new().name(label).spawn(move || {
+        let mut ground = Ground::new(side);
+        walk(&mut ground, &writer);
+        ground.finish();
+    });
+    let ended = thread.expect("a thread").join().is_ok();
+    Walked { notes: notes.list(), ended }
+}
+
+#[derive(Debug, Default)]
+struct Total {
+    same: usize,
+    known: usize,
+    unknown: usize,
+    broken: usize,
+}
+
+impl Total {
+    fn compare(&mut self, journey: &str, theirs: &Walked, ours: &Walked) {
+        for (side, walked) in [("the original", theirs), ("ours", ours)] {
+            if !walked.ended {
+                println!("CUT SHORT {journey}: {side}");
+                self.broken += 1;
+            }
+        }
+        let names = theirs.notes.iter().chain(&ours.notes).map(|(name, _)| name);
+        let mut seen: Vec<&String> = Vec::new();
+        for name in names {
+            if seen.contains(&name) {
+                continue;
+            }
+            seen.push(name);
+            let all = |walked: &Walked| {
+                let texts = walked.notes.iter().filter(|(n, _)| n == name).map(|(_, text)| text.clone());
+                texts.collect::<Vec<_>>().join("\n")
+            };
+            let (their_text, our_text) = (all(theirs), all(ours));
+            match (their_text == our_text, known::reason(journey, name)) {
+                (true, None) => self.same += 1,
+                (true, Some((number, _))) => {
+                    println!("UNEXPECTEDLY THE SAME {journey}: {name} ({number})");
+                    self.unknown += 1;
+                }
+                (false, Some((number, reason))) => {
+                    println!("known {number} {journey}: {name}: {reason}");
+                    self.known += 1;
+                }
+                (false, None) => {
+                    println!("DIFFERS {journey}: {name}");
+                    for (sign, text) in [('-', &their_text), ('+', &our_text)] {
+                        for line in text.lines() {
+                            println!("    {sign} {line}");
+                        }
+                    }
+                    self.unknown += 1;
+                }
+            }
+        }
+    }
+}

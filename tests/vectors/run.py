@@ -29,7 +29,7 @@ def python_for(uid):
 
 def weight(case):
     """About how many seconds a case takes: what it waits for, and what it starts."""
-    waits = sum(step[1] if step[0] == "sleep" else step[2] if step[1] == "quiet" else 0 for step in case.get("script") or [])
+    waits = sum(step[1] if step[0] == "sleep" else step[2] if step[1:2] == ["quiet"] else 0 for step in case.get("script") or [])
     waits += sum(step.get("seconds", 0.35) for step in case.get("steps") or [] if step["do"] in ("sleep", "idle"))
     return waits + (0.5 if case["program"] == "system" else 0.1 if case["program"] in ("qmail-lspawn", "qmail-remote") else 0.03)
 

@@ -83,6 +83,8 @@ pub fn steps(place: &Place, names: &Names) -> Vec<Step> {
         ("plusdomain", last_two_labels(domain)),
         ("locals", &ours),
         ("rcpthosts", &ours),
+        // Nobody relies yet on bounces for addresses that are not there.
+        ("checkrecipients", "yes"),
     ];
     if domain != host {
         files.push(("defaulthost", domain));
@@ -180,6 +182,7 @@ mod tests {
         assert_eq!(read("defaultdomain"), "example.org\n");
         assert_eq!(read("plusdomain"), "example.org\n");
         assert_eq!(read("rcpthosts"), "mail.example.org\nlocalhost\n");
+        assert_eq!(read("checkrecipients"), "yes\n");
         assert_eq!(read("locals"), "mine.example\n");
         assert!(steps(&place, &names).is_empty());
         assert_eq!(unknown_domain(&place, "b.example").unwrap().matches("b.example is not in").count(), 1);

@@ -6,6 +6,7 @@
 //! - [`except`]: turns a program's answer round
 //! - [`preline`]: gives a program the fields that mailboxes have
 //! - [`predate`]: gives a program a Date field
+//! - [`qsmhook`]: runs what was made for sendmail
 //! - [`qreceipt`]: tells the sender that it arrived
 //! - [`maildirmake`]: makes a Maildir
 //! - [`mailsubj`]: makes a message of a subject, recipients and a body
@@ -26,5 +27,6 @@ pub mod predate;
 pub mod preline;
 pub mod qbiff;
 pub mod qreceipt;
+pub mod qsmhook;
 
 pub use ending::Ending;

@@ -13,6 +13,7 @@ mod aliases;
 mod mail_readers;
 mod mailq;
 mod package;
+mod qsmhook;
 mod quail;
 mod quail_checkpassword;
 mod quail_start;

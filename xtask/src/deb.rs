@@ -31,7 +31,7 @@ struct Options {
     is_quick: bool,
 }
 
-/// `cargo xtask deb [--out DIR] [--version V] [--programs DIR] [--quick]`.
+/// `cargo xtask deb [--out DIR] [--version V] [--programs DIR] [--quick]`, or `--for-tests [DIR]`.
 pub fn run(args: &[String]) -> Result<bool> {
     let mut options = Options {
         programs: None,
@@ -39,6 +39,11 @@ pub fn run(args: &[String]) -> Result<bool> {
         version: format!("{}-1", env!("CARGO_PKG_VERSION")),
         is_quick: false,
     };
+    if args.first().is_some_and(|a| a == "--for-tests") {
+        let programs = args.get(1).map_or_else(|| tree::target().join("debug"), PathBuf::from);
+        say(&for_tests(&programs)?.display().to_string());
+        return Ok(true);
+    }
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         let mut value = || rest.next().with_context(|| format!("{arg} wants a value"));
@@ -56,17 +61,25 @@ pub fn run(args: &[String]) -> Result<bool> {
     Ok(true)
 }
 
-/// Packages of built programs for the tests: one version and the next, in a folder each. Returns the folder of both.
+/// Packages of built programs for the tests: one version and the next, in a folder each, and the first once more, which
+/// must give the same bytes. Returns the folder of all.
 pub fn for_tests(programs: &Path) -> Result<PathBuf> {
     let folder = tree::target().join("test-packages");
     let programs = &without_symbols(programs, &folder.join("programs"))?;
-    for (name, version) in [("first", "1.0-1"), ("second", "1.0-2")] {
+    let made = |name: &str, version: &str| {
         make(&Options {
-            programs: Some(programs.to_path_buf()),
+            programs: Some(programs.clone()),
             out: folder.join(name),
             version: version.to_owned(),
             is_quick: true,
-        })?;
+        })
+    };
+    let first = made("first", "1.0-1")?;
+    made("second", "1.0-2")?;
+    for (one, other) in first.iter().zip(made("again", "1.0-1")?) {
+        if std::fs::read(one)? != std::fs::read(&other)? {
+            bail!("{} and {} should be the same", one.display(), other.display());
+        }
     }
     Ok(folder)
 }

@@ -149,7 +149,11 @@ fn start(machine: &Machine) -> Service {
 
 /// Sends joe a message through a program that takes recipients as arguments.
 fn send(machine: &Machine, program: &str, subject: &str) {
-    let mut command = machine.command(program, &["joe@mail.here.example"]);
+    send_to(machine, program, "joe", subject);
+}
+
+fn send_to(machine: &Machine, program: &str, user: &str, subject: &str) {
+    let mut command = machine.command(program, &[&format!("{user}@mail.here.example")]);
     command.env("QMAILUSER", "ann").env("USER", "root");
     let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
     write!(child.stdin.take().expect("a pipe"), "Subject: {subject}\n\nHello.\n").expect("it reads");
@@ -259,19 +263,34 @@ fn the_packages_install_upgrade_and_remove_cleanly_beside_and_instead_of_another
 #[test]
 fn a_purge_leaves_nothing_but_accounts() {
     let Some(machine) = machine() else { return };
+    let aliases = machine.at("/etc/aliases");
+    let before = fs::read(&aliases).ok();
+    fs::write(&aliases, "# Debian's\npostmaster: root\nroot: joe\nclub: joe\n").unwrap();
     install(&machine, &["/srv/first/quail.deb", "/srv/first/quail-mta.deb"]);
     settle(&machine);
     maildir_for_joe(&machine);
     {
-        let service = start(&machine);
+        let _service = start(&machine);
         send(&machine, "/usr/sbin/sendmail", "gone");
         arrives(&machine, "gone");
-        service.log.wait("end msg");
+        for user in ["root", "postmaster", "club"] {
+            send_to(&machine, "/usr/sbin/sendmail", user, user);
+            arrives(&machine, user);
+        }
+        assert!(machine.run("mailq", &[]).status.success());
+        let mess = machine.at("/var/qmail/queue/mess");
+        let is_empty = |folder: fs::DirEntry| folder.path().read_dir().is_ok_and(|mut d| d.next().is_none());
+        deadline("an empty queue", || mess.read_dir().unwrap().filter_map(Result::ok).all(is_empty));
     }
     install(&machine, &["/srv/second/quail.deb", "/srv/second/quail-mta.deb"]);
     machine.must("userdel", &["--remove", "joe"]);
     purge(&machine, &["quail-mta", "quail"]);
-    assert_eq!(left(&machine), Vec::<String>::new());
+    match before {
+        Some(text) => fs::write(&aliases, text).unwrap(),
+        None => fs::remove_file(&aliases).unwrap(),
+    }
+    let left: Vec<_> = left(&machine).into_iter().filter(|p| p != "/etc/aliases").collect();
+    assert_eq!(left, Vec::<String>::new());
     assert!(!machine.at("/var/qmail").exists());
     assert!(!text_of(&machine.run("dpkg-statoverride", &["--list"])).contains("qmail"));
 }

@@ -24,7 +24,7 @@ const FOR_PROGRAMS: [&str; 10] = [
     "splogger",
 ];
 
-/// What the mail transport agent of a host has, in the path and as a manual page. All of it is one program.
+/// What the mail transport agent of a host has, in the path and as a manual page.
 const OF_THE_MTA: [&str; 3] = ["sendmail", "mailq", "newaliases"];
 
 /// A package under construction.
@@ -77,12 +77,10 @@ impl Contents {
 
     /// The names that every mail transport agent has.
     pub fn quail_mta(&mut self) -> Result<()> {
-        let sendmail = "../../var/qmail/bin/sendmail";
-        self.link(sendmail, "usr/sbin/sendmail")?;
+        self.link("../../var/qmail/bin/sendmail", "usr/sbin/sendmail")?;
         self.link("../sbin/sendmail", "usr/lib/sendmail")?;
-        // It looks at the name that it is called by.
-        self.link(sendmail, "usr/bin/mailq")?;
-        self.link(sendmail, "usr/bin/newaliases")?;
+        self.link("../../var/qmail/bin/mailq", "usr/bin/mailq")?;
+        self.link("../../var/qmail/bin/newaliases", "usr/bin/newaliases")?;
         self.pages(|name| OF_THE_MTA.contains(&name))?;
         self.link("quail", "usr/share/doc/quail-mta")
     }

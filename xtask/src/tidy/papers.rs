@@ -63,7 +63,7 @@ const SECTIONS: [&str; 3] = ["NAME", "DESCRIPTION", "SEE ALSO"];
 const PROGRAM_SECTIONS: [&str; 2] = ["SYNOPSIS", "EXIT STATUS"];
 
 /// Pages of other packages that ours may name.
-const FOREIGN_PAGES: [&str; 14] = [
+const FOREIGN_PAGES: [&str; 15] = [
     "tcpserver 1",
     "flock 2",
     "getpwnam 3",
@@ -76,6 +76,7 @@ const FOREIGN_PAGES: [&str; 14] = [
     "systemd.socket 5",
     "sd_listen_fds 3",
     "biff 1",
+    "login 1",
     "multilog 8",
     "tcprules 1",
 ];

@@ -56,7 +56,10 @@ fn session(wire: &mut Wire, host: &[u8], checker: &[OsString]) -> io::Result<()>
                 let answer = check(wire, checker, &claim, &timestamp);
                 let Err(refusal) = answer else { return Ok(()) };
                 std::thread::sleep(REFUSAL_AFTER.saturating_sub(asked.elapsed()));
-                return last(wire, format!("-ERR {refusal}\r\n").as_bytes());
+                last(wire, format!("-ERR {refusal}\r\n").as_bytes())?;
+                // Commands that were sent along with the password.
+                wire.drain();
+                return Ok(());
             }
         }
     }

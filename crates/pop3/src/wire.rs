@@ -20,6 +20,9 @@ const PIPE_PIECE_BYTES: usize = 4096;
 /// What is kept back before it is written.
 const GATHERED_BYTES: usize = 16 << 10;
 
+/// Pieces of [`LINE_MAX_BYTES`] that are forgotten at the end.
+const DRAINED_PIECES_MAX: usize = 64;
+
 /// What came.
 #[derive(PartialEq, Eq, Debug)]
 pub enum Line {
@@ -93,6 +96,18 @@ impl Wire {
             if !self.fill(at_once)? {
                 return Ok(None);
             }
+        }
+    }
+
+    /// Forgets what has come and nobody will read: a socket that is closed over it makes the other side forget what we
+    /// said last.
+    pub fn drain(&mut self) {
+        self.patience = Duration::ZERO;
+        for _ in 0..DRAINED_PIECES_MAX {
+            if !self.fill(LINE_MAX_BYTES).unwrap_or(false) {
+                return;
+            }
+            self.forget();
         }
     }
 

@@ -17,6 +17,7 @@ mod maildir;
 mod names;
 mod netstrings;
 mod peers;
+mod pop;
 mod processes;
 mod queue_files;
 mod readers;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// What the journeys can use, beside what is installed.
-pub const FOR_TESTS: &[&str] = &[
+pub const FOR_TESTS: [&str; 28] = [
     "postfix",
     "exim4-daemon-light",
     "swaks",
@@ -38,6 +38,8 @@ pub const FOR_TESTS: &[&str] = &[
     "monitoring-plugins-standard",
     "munin-plugins-core",
     "awstats",
+    "fetchmail",
+    "mpop",
 ];
 
 /// Packages that come along with others though their names do not say that they are parts.

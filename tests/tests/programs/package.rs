@@ -342,3 +342,45 @@ fn units_and_sockets_are_what_systemd_accepts() {
         assert!(!said.contains("quail"), "{name}: {said}");
     }
 }
+
+/// The command of a unit that serves one connection.
+fn command_of(machine: &Machine, unit: &str) -> Vec<String> {
+    let text = fs::read_to_string(machine.at(&format!("/lib/systemd/system/{unit}"))).unwrap();
+    let line = text.lines().find_map(|l| l.strip_prefix("ExecStart=")).expect("a command");
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_connection_to_the_qmtp_socket_puts_a_message_into_the_queue() {
+    let Some(machine) = machine() else { return };
+    if !machine.at("/usr/bin/systemd-socket-activate").exists() {
+        return skip("systemd-socket-activate is not installed");
+    }
+    install(&machine, &["/srv/first/quail.deb"]);
+    settle(&machine);
+    maildir_for_joe(&machine);
+    let _service = start(&machine);
+    // What systemd does for quail-qmtp.socket: a process for each connection, as qmaild.
+    let program = command_of(&machine, "quail-qmtp@.service");
+    let mut args = vec!["--reuid=qmaild", "--regid=nofiles", "--clear-groups", "--no-new-privs"];
+    args.extend(["systemd-socket-activate", "--accept", "--inetd", "--listen=127.0.0.1:2090"]);
+    args.extend(program.iter().map(String::as_str));
+    let _sockets = Service::start(machine.command("setpriv", &args));
+    let mut stream = None;
+    deadline("the socket", || {
+        stream = std::net::TcpStream::connect("127.0.0.1:2090").ok();
+        stream.is_some()
+    });
+    let mut stream = stream.expect("it is there");
+    stream.set_read_timeout(Some(place::PATIENCE)).unwrap();
+    let netstring = |bytes: &str| format!("{}:{bytes},", bytes.len());
+    let message = "\nSubject: qmtp\n\nHello.\n";
+    let recipients = netstring(&netstring("joe@mail.here.example"));
+    let said = format!("{}{}{recipients}", netstring(message), netstring("ann@there.example"));
+    stream.write_all(said.as_bytes()).unwrap();
+    stream.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.contains(":K"), "{answer}");
+    arrives(&machine, "qmtp");
+}

@@ -1,7 +1,7 @@
 //! What a journey is walked on: an installation of one side, started, looked into and stopped in the same way as the
 //! other's.
 
-use crate::Notes;
+use crate::{Notes, shape};
 use nix::sys::signal::Signal;
 use quail_tests::peers::{original::Original, ucspi::Tcpserver};
 use quail_tests::{Sink, World, deadline, mail, space};
@@ -13,6 +13,21 @@ use std::process::Stdio;
 
 /// The domain that goes to the sink.
 pub const AWAY: &str = "away.example";
+
+/// Beginnings of lines that are no part of what is compared: counts of the moment, and what only we say.
+const SILENT: [&str; 3] = ["status: ", "quail: ", "qmail-smtpd: "];
+
+/// Without numbers, and the failures in a bounce in an order that does not depend on which came first.
+fn in_order(text: &str) -> String {
+    let text = shape::of(text);
+    if !text.starts_with("Return-Path: <>\n") {
+        return text;
+    }
+    let (head, copy) = text.split_once("--- Below this line").unwrap_or((&text, ""));
+    let mut parts: Vec<&str> = head.split("\n\n").collect();
+    parts.sort_unstable();
+    format!("{}\n--- Below this line{copy}", parts.join("\n\n"))
+}
 
 /// Whose programs.
 #[derive(Clone, Debug)]
@@ -104,7 +119,8 @@ impl Ground {
 
     /// All of joe's or ann's new mail, in the order of its texts, noted.
     pub fn note_mail(&self, notes: &Notes, user: &str, count: usize) {
-        let mut texts = mail::wait_for(&self.maildir(user), count);
+        let mut texts: Vec<String> =
+            mail::wait_for(&self.maildir(user), count).iter().map(|t| in_order(t)).collect();
         texts.sort();
         for text in texts {
             notes.add(&format!("mail of {user}"), &text);
@@ -138,7 +154,7 @@ impl Ground {
     pub fn note_log(&self, notes: &Notes) {
         let lines = self.world.log.lines();
         let mut lines: Vec<&str> =
-            lines.iter().map(String::as_str).filter(|l| !l.starts_with("status: ")).collect();
+            lines.iter().map(String::as_str).filter(|l| !SILENT.iter().any(|s| l.starts_with(s))).collect();
         lines.sort_unstable();
         // Numbers of deliveries are given in order of their start.
         let without = |line: &str| {
@@ -161,11 +177,13 @@ impl Ground {
     /// What lies in the queue: directories and contents, without numbers.
     pub fn note_queue(&self, notes: &Notes, name: &str) {
         let queue = self.world.home().join("queue");
+        // What has been tried straight from todo goes on to info and its channels.
+        deadline("nothing is in todo", || !self.world.queue_files().iter().any(|f| f.starts_with("todo/")));
         let mut shapes: Vec<String> = Vec::new();
         for file in self.world.queue_files() {
             let directory = file.split('/').next().unwrap_or_default().to_owned();
             let text = fs::read(queue.join(&file)).unwrap_or_default();
-            shapes.push(format!("{directory}: {}", text.escape_ascii()));
+            shapes.push(shape::of(&format!("{directory}: {}", text.escape_ascii())));
         }
         shapes.sort();
         notes.add(name, &shapes.join("\n"));
@@ -178,9 +196,11 @@ impl Ground {
 
     /// Waits until nothing has been logged for a moment and nothing is being delivered.
     pub fn wait_calm(&self, line: &str, count: usize) {
-        self.world.log.wait_count(line, count);
         deadline("no delivery is under way", || {
             let lines = self.world.log.lines();
+            if lines.iter().filter(|l| l.starts_with(line)).count() < count {
+                return false;
+            }
             let status = lines.iter().rev().find(|l| l.starts_with("status: local "));
             let starts = lines.iter().filter(|l| l.starts_with("starting delivery")).count();
             let ends = lines.iter().filter(|l| l.starts_with("delivery ")).count();

@@ -2,7 +2,16 @@
 //! contract, and what is announced in docs/decisions.
 
 /// Journey, beginning of the name of a note, number, reason.
-const KNOWN: [(&str, &str, &str, &str); 0] = [];
+const KNOWN: [(&str, &str, &str, &str); 8] = [
+    ("line ends", "bare LF", "D2", "refused for good"),
+    ("line ends", "LF dot", "D2", "refused for good"),
+    ("line ends", "CRLF dot LF", "D2", "refused for good"),
+    ("line ends", "bare CR", "D1", "refused for good"),
+    ("line ends", "CR dot", "D1", "refused for good"),
+    ("line ends", "CR CRLF", "D1", "refused for good"),
+    ("line ends", "log", "D1", "what was refused is not delivered"),
+    ("other protocols", "POP3", "D59", "sizes are those of what is sent"),
+];
 
 /// Why this note of this journey differs.
 pub fn reason(journey: &str, note: &str) -> Option<(&'static str, &'static str)> {

@@ -10,7 +10,7 @@ const LONG: usize = 4;
 
 /// The text with dates as DATE and long numbers as N.
 pub fn of(text: &str) -> String {
-    numbers(&sizes(&dates(text)))
+    numbers(&netstrings(&sizes(&dates(text))))
 }
 
 /// `23 Nov 2026 18:53:28 -0000`, `Mon Nov 23 18:53:28 2026` and `Mon, 23 Nov 2026 18:53:28 -0000`.
@@ -46,6 +46,14 @@ fn sizes(text: &str) -> String {
         done.push_str(rest);
     }
     done
+}
+
+/// An answer of QMTP or QMQP is as long as the numbers in it.
+fn netstrings(text: &str) -> String {
+    match text.split_once(":Kok ") {
+        Some((length, rest)) if length.bytes().all(|b| b.is_ascii_digit()) => format!("#:Kok {rest}"),
+        _ => text.to_owned(),
+    }
 }
 
 fn numbers(text: &str) -> String {

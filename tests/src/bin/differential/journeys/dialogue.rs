@@ -130,6 +130,11 @@ pub fn other_protocols(ground: &mut Ground, notes: &Notes) {
     {
         ground.note_session(notes, name, popup.address, input.as_bytes());
     }
+    // What arrived in this very second is shown from the next one on.
+    let newest = quail_tests::mail::new_in(&ground.maildir("joe"));
+    let newest =
+        newest.iter().filter_map(|p| p.metadata().and_then(|m| m.modified()).ok()).max().expect("mail");
+    quail_tests::deadline("a second later", || newest.elapsed().is_ok_and(|age| age.as_secs() >= 2));
     let maildir = ground.maildir("joe").display().to_string();
     let pop3d = ground.serve("joe", &[("USER", "joe")], &["qmail-pop3d", &maildir]);
     let input = "STAT\r\nLIST\r\nLIST 1\r\nLIST 9\r\nRETR 2\r\nTOP 1 1\r\nDELE 1\r\nRETR 1\r\nLAST\r\nRSET\r\nDELE 1\r\nDELE 2\r\nQUIT\r\n";

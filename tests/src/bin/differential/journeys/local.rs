@@ -39,9 +39,9 @@ pub fn programs(ground: &mut Ground, notes: &Notes) {
     for name in names {
         ground.send("ann@here.example", &[&format!("joe-{name}@here.example")], &letter(name));
     }
-    ground.wait_calm("delivery ", names.len() + 2);
+    ground.wait_calm("delivery ", names.len() + 1);
     ground.note_mail(notes, "joe", 1);
-    ground.note_mail(notes, "ann", 2);
+    ground.note_mail(notes, "ann", 1);
     for name in ["environment", "default", "message", "place", "mask"] {
         let scratch = ground.world.scratch().display().to_string();
         let text = fs::read(ground.home("joe").join(name)).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The command line of quail(1).
 
-use crate::{page, password, setup, start, tryout};
+use crate::{adopt, check, page, password, setup, start, tryout};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -22,6 +22,10 @@ enum Command {
     },
     /// Make accounts, tree, programs, settings and service, as far as they are missing, and send a test message
     Setup(setup::Options),
+    /// Examine an installed qmail, netqmail or notqmail, say what will be honoured, and take over, or give back
+    Adopt(adopt::Options),
+    /// Compare tree, owners, modes, programs and settings with what they should be, and say what mends each finding
+    Check,
     /// Start and supervise the whole system of this installation (quail-start(8))
     Start {
         /// Given to quail-start as they are: default delivery, logger
@@ -45,6 +49,8 @@ pub fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Try { once } => tryout::run(once),
         Command::Setup(options) => setup::run(&options),
+        Command::Adopt(options) => adopt::run(&options),
+        Command::Check => return check::run(),
         Command::Start { arguments } => start::run(&arguments),
         Command::Passwd(request) => password::run(&request),
     };

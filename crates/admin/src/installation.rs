@@ -2,16 +2,12 @@
 //!
 //! Not the way to install for real: there every directory has an owner of its own (qmail's `instchown`).
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use crate::layout::{self, Kind};
+use nix::sys::stat::Mode;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// Directories under `mess`, `info`, `local` and `remote` (conf-split).
-pub const SPLIT: u32 = 23;
-
-/// Bytes of `queue/lock/tcpto`: 64 records of 16.
-const TCPTO_BYTES: usize = 1024;
 
 /// A private installation.
 #[derive(Clone, Debug)]
@@ -22,35 +18,15 @@ pub struct Installation {
 impl Installation {
     /// Makes the whole tree below `home`, which may exist, with the modes of the original's.
     pub fn create(home: &Path) -> io::Result<Self> {
-        let directory =
-            |path: &str, mode: u32| DirBuilder::new().recursive(true).mode(mode).create(home.join(path));
-        for (path, mode) in [
-            ("bin", 0o755),
-            ("control", 0o755),
-            ("users", 0o755),
-            ("run", 0o755),
-            ("alias", 0o755),
-            ("queue", 0o750),
-            ("queue/pid", 0o700),
-            ("queue/intd", 0o700),
-            ("queue/todo", 0o750),
-            ("queue/bounce", 0o700),
-            ("queue/lock", 0o750),
-        ] {
-            directory(path, mode)?;
-        }
-        for (path, mode) in [("mess", 0o750), ("info", 0o700), ("local", 0o700), ("remote", 0o700)] {
-            for number in 0..SPLIT {
-                directory(&format!("queue/{path}/{number}"), mode)?;
+        for entry in layout::entries(layout::SPLIT) {
+            let path = if entry.path.is_empty() { home.to_path_buf() } else { home.join(&entry.path) };
+            match entry.kind {
+                Kind::Directory => DirBuilder::new().recursive(true).create(&path)?,
+                Kind::File { zeros } => File::create_new(&path)?.write_all(&vec![0; zeros])?,
+                Kind::Fifo => nix::unistd::mkfifo(&path, Mode::S_IRUSR)?,
             }
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(entry.mode))?;
         }
-        let lock = home.join("queue/lock");
-        let create = |name: &str, mode: u32| {
-            OpenOptions::new().create_new(true).write(true).mode(mode).open(lock.join(name))
-        };
-        create("tcpto", 0o644)?.write_all(&[0; TCPTO_BYTES])?;
-        create("sendmutex", 0o600)?;
-        nix::unistd::mkfifo(&lock.join("trigger"), nix::sys::stat::Mode::from_bits_truncate(0o622))?;
         Ok(Self { home: home.to_path_buf() })
     }
 
@@ -111,7 +87,6 @@ pub fn programs_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn is_program(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
     let is_executable = path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     is_executable && crate::layout::is_program(&name)

@@ -4,6 +4,8 @@
 //! - [`start`]: `quail start`, which is quail-start(8)
 //! - [`tryout`]: `quail try`, a private system to look at
 //! - [`setup`]: `quail setup`, from nothing to a running system
+//! - [`adopt`]: `quail adopt`, taking over from an installed qmail, and giving back
+//! - [`check`]: `quail check`, what is not as it should be and what mends it
 //! - [`layout`]: what an installation consists of; [`place`]: where it is, and who is who
 //! - [`installation`]: the tree of a private installation
 //! - [`conversation`]: the client side of an SMTP session, with times
@@ -16,6 +18,8 @@
 //! - [`morercpthosts`] makes the database of further domains: qmail-newmrh
 //! - [`timeouts`] tells and forgets which hosts did not answer: qmail-tcpto and qmail-tcpok
 
+pub mod adopt;
+pub mod check;
 pub mod command;
 pub mod conversation;
 pub mod installation;

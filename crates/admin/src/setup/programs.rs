@@ -7,6 +7,7 @@ use crate::layout::{self, GROUP};
 use crate::place::{Place, quoted};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,9 @@ pub fn steps(place: &Place, from: &Path) -> Result<Vec<Step>> {
     for source in programs {
         let Some(name) = source.file_name().map(|n| n.to_string_lossy().into_owned()) else { continue };
         let target = bin.join(&name);
+        if is_wrapper(&target) {
+            continue;
+        }
         let (owner, mode) = layout::program_owner(&name);
         let people = place.people;
         if !is_there && !same_content(&source, &target)? {
@@ -50,6 +54,15 @@ pub fn steps(place: &Place, from: &Path) -> Result<Vec<Step>> {
         }
     }
     Ok(steps)
+}
+
+/// Whether there is something at that path that is no program: a script or a link of the administrator's, which does
+/// its work and calls a program in turn. It is never replaced.
+pub fn is_wrapper(path: &Path) -> bool {
+    let Ok(found) = path.symlink_metadata() else { return false };
+    let mut head = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    found.is_symlink() || (found.is_file() && !(read.is_ok() && head == *b"\x7fELF"))
 }
 
 /// Whether a program has its owner, group and mode.

@@ -9,6 +9,7 @@
 //! - [`traffic`]: mail without a pause, and whether all of it arrived once
 //! - [`processes`]: who was started while something happened
 //! - [`space`]: as root, a private /var/qmail with accounts, and a private network
+//! - [`own_host`]: as root, this very host with its /etc, /usr and /var to be changed at will
 //! - [`peers`]: other people's programs
 //!
 //! Tests own their directory and their ports, and never sleep: they wait for what they expect, with a deadline.
@@ -25,6 +26,7 @@ pub mod client;
 pub mod log;
 pub mod machine;
 pub mod mail;
+pub mod own_host;
 pub mod peers;
 pub mod place;
 pub mod processes;
@@ -35,6 +37,7 @@ pub mod world;
 
 pub use client::Client;
 pub use log::Log;
+pub use own_host::Host;
 pub use place::{deadline, skip};
 pub use sink::Sink;
 pub use world::World;

@@ -87,7 +87,7 @@ pub fn add_accounts(scratch: &Path, names: &[&str]) -> Vec<u32> {
     ids
 }
 
-fn private_mounts() {
+pub(crate) fn private_mounts() {
     unshare(CloneFlags::CLONE_NEWNS).expect("root may have a name space");
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>).unwrap();
 }

@@ -15,5 +15,8 @@ mod mailq;
 mod package;
 mod qsmhook;
 mod quail;
+mod quail_adopt;
+mod quail_check;
 mod quail_checkpassword;
+mod quail_setup;
 mod quail_start;

@@ -43,7 +43,7 @@ fn setup_makes_a_system_that_delivers_and_the_second_run_changes_nothing() {
 
     let first = machine.quail(&["setup", "mail.here.example"]);
     assert!(first.status.success(), "{}", text(&first));
-    for part in ["arrived in ", "mail.here.example.  IN MX ", "v=spf1", "IN PTR"] {
+    for part in ["arrived in ", "mail.here.example.  IN MX ", "v=spf1", "its PTR"] {
         assert!(text(&first).contains(part), "{part:?} is not in {}", text(&first));
     }
     machine.must("printf 'Subject: hello\\n\\nHello.\\n' | /usr/sbin/sendmail -f a@there.example postmaster@mail.here.example");
@@ -137,7 +137,7 @@ fn under_systemd_a_unit_is_written_enabled_and_started() {
     assert!(again.starts_with("Nothing to change"), "{again}");
     if Path::new("/usr/bin/systemd-analyze").exists() {
         let verified = machine
-            .shell("systemd-analyze verify /etc/systemd/system/quail.service 2>&1 | grep quail.service");
+            .shell("systemd-analyze verify /etc/systemd/system/quail.service 2>&1 | grep quail.service | grep -v 'Command .man'");
         assert_eq!(text(&verified), "", "systemd's opinion of the unit");
     }
 }

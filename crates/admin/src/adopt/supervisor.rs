@@ -5,6 +5,7 @@ use crate::page::say;
 use crate::place::{Place, quoted};
 use crate::setup::step::run;
 use anyhow::{Context, Result, bail};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -126,12 +127,18 @@ pub(super) fn remarks(place: &Place) -> Vec<Remark> {
     found
 }
 
-/// The processes of that name that run a program in `bin` or one that has been there.
+/// The processes of that name that work on this queue. The paths of a container's programs may look like ours, so it is
+/// asked which directory they really see.
 fn processes(place: &Place, name: &str) -> Vec<u32> {
-    let bin = place.at("bin").canonicalize().unwrap_or_else(|_| place.at("bin"));
+    let home = place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
+    let bin = home.join("bin");
+    let identity = |path: &Path| path.metadata().ok().map(|m| (m.dev(), m.ino()));
+    let own = identity(&home.join("queue"));
     let is_ours = |process: u32| {
-        let file = Path::new("/proc").join(process.to_string()).join("exe").read_link();
-        file.is_ok_and(|file| file.parent() == Some(&bin))
+        let entry = Path::new("/proc").join(process.to_string());
+        let seen = entry.join("root").join(home.strip_prefix("/").unwrap_or(&home)).join("queue");
+        let runs = entry.join("exe").read_link();
+        own.is_some() && identity(&seen) == own && runs.is_ok_and(|file| file.parent() == Some(&bin))
     };
     let mut found: Vec<u32> = Path::new("/proc")
         .read_dir()

@@ -95,7 +95,8 @@ fn compared(place: &Place, entry: &Entry, found: &std::fs::Metadata) -> Vec<Find
             &path,
             is,
             format!("{:04o}", entry.mode),
-            format!("chmod {:04o} {word}", entry.mode),
+            // With four digits chmod(1) leaves the setgid bit of a directory as it is.
+            format!("chmod {:05o} {word}", entry.mode),
         ));
     }
     all

@@ -140,6 +140,7 @@ fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
             "queue/mess belongs to root, not to qmailq",
             "chown qmailq /var/qmail/queue/mess",
         ),
+        ("mkdir /var/qmail/queue/todo/0", "big-todo", "rmdir /var/qmail/queue/todo/0"),
         ("mv /var/qmail/queue/mess/5 /var/gap", "a gap", "mv /var/gap /var/qmail/queue/mess/5"),
         (
             "sed -i.was 's/^exec/exec softlimit -m 3000000/' /etc/service/qmail-send/run",

@@ -28,7 +28,7 @@ const PRIVILEGED: [(&str, &[&str]); 3] = [
             "users",
         ],
     ),
-    ("programs-checker", &["control", "os", "passwords"]),
+    ("programs-checker", &["address", "contracts", "control", "os", "passwords"]),
     ("programs-qmailq", &["address", "contracts", "control", "message", "os", "queue"]),
 ];
 

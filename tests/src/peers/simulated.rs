@@ -5,6 +5,7 @@
 //! Its hands are our qmail-local, qmail-remote and qmail-queue in their classic forms. It knows one local domain and the
 //! users of a [`World`](crate::World), and tries a deferred recipient again after two seconds.
 
+use crate::place::deadline;
 use crate::world::{Caller, DOMAIN};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{self, File, OpenOptions};
@@ -34,8 +35,13 @@ impl Simulated {
     /// Starts it on the queue below `home`. It takes the lock that the original takes, so nobody else may be at work.
     pub fn start(home: &Path, caller: Caller) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let lock = OpenOptions::new().write(true).open(home.join("queue/lock/sendmutex")).unwrap();
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).expect("no other qmail-send");
+        // Who was killed lets go of the lock a moment after it is gone from the list of processes.
+        let mut lock = None;
+        deadline("no other qmail-send has the lock", || {
+            let file = OpenOptions::new().write(true).open(home.join("queue/lock/sendmutex")).unwrap();
+            lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).ok();
+            lock.is_some()
+        });
         let mut manager =
             Manager { home: home.to_path_buf(), caller, stop: stop.clone(), done: done.clone() };
         let thread = std::thread::spawn(move || {

@@ -24,7 +24,9 @@ fn dates(text: &str) -> String {
                 let is_number = bare.trim_start_matches(['-', '+']).bytes().all(|b| b.is_ascii_digit());
                 MONTHS.contains(&bare) || DAYS.contains(&bare) || is_number
             };
-            let first = (0..at).rev().take_while(|&i| is_part(&words[i])).last().unwrap_or(at);
+            // A bracket or semicolon ends what stands before a date.
+            let is_before = |w: &String| is_part(w) && !w.ends_with([')', ';']);
+            let first = (0..at).rev().take_while(|&i| is_before(&words[i])).last().unwrap_or(at);
             let last = (at + 1..words.len()).take_while(|&i| is_part(&words[i])).last().unwrap_or(at);
             words.splice(first..=last, ["DATE".to_owned()]);
         }

@@ -1,7 +1,7 @@
 //! The end of a message: its bounce, and the files that are ours (contract 4.4 D, 7.6).
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use address::verp;
@@ -81,6 +81,10 @@ fn send(home: &Path, queue: &Queue, job: &Bounce, log: &mut Vec<u8>) -> bool {
         return true;
     }
     let double = sender.is_empty();
+    if double && job.settings.double_bounce_to.is_none() {
+        Line::DoubleBounce(id.0).append_to(log);
+        return true;
+    }
     let mut result = inject(home, queue, job, sender, double);
     if matches!(result, Trouble::Refused) && overdue(job, told.modified) {
         // Nobody takes it, not even after a lifetime: the postmaster's, then nobody's (D28).
@@ -119,10 +123,17 @@ enum Trouble {
     NoProgram,
 }
 
+/// Ends a copy that control/bouncemaxbytes has cut.
+const STRIPPED: &[u8] = b"\n--- End of message stripped.\n";
+
 fn inject(home: &Path, queue: &Queue, job: &Bounce, sender: &[u8], double: bool) -> Trouble {
     let settings = &job.settings;
-    let (from, to): (&[u8], &[u8]) =
-        if double { (b"#@[]", &settings.double_bounce_to) } else { (b"", sender) };
+    let (from, to): (&[u8], &[u8]) = match (&settings.double_bounce_to, double) {
+        // Nobody takes the bounce, and nobody wants to know.
+        (None, true) => return Trouble::Refused,
+        (Some(to), true) => (b"#@[]", to),
+        (_, false) => (b"", sender),
+    };
     let notice = Notice {
         from_local: &settings.bounce_from,
         from_host: &settings.bounce_host,
@@ -139,8 +150,17 @@ fn inject(home: &Path, queue: &Queue, job: &Bounce, sender: &[u8], double: bool)
     let mut copy = |mut file: &File| io::copy(&mut file, &mut out).is_ok();
     let mut whole = copy(&told);
     out.write(&notice.separator());
-    let mut copy = |mut file: &File| io::copy(&mut file, &mut out).is_ok();
-    whole &= copy(&original);
+    let most = match settings.bounce_max_bytes {
+        0 => u64::MAX,
+        most => most,
+    };
+    let file: &File = &original;
+    whole &= io::copy(&mut file.take(most), &mut out).is_ok();
+    match original.metadata() {
+        Ok(file) if file.len() > most => out.write(STRIPPED),
+        Ok(_) => {}
+        Err(_) => whole = false,
+    }
     if !whole {
         out.fail();
     }

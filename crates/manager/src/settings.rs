@@ -1,6 +1,6 @@
 //! What qmail-send reads in control/, at start and at HUP (contract 3.2, 7.2).
 //!
-//! The numbers of slots are read at start only, as in the original; all else is read again at HUP (D31).
+//! All is read again at HUP (D31), the numbers of slots too, as patched qmails do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,8 +20,11 @@ pub(crate) struct Settings {
     pub(crate) bounce_from: Vec<u8>,
     /// control/bouncehost.
     pub(crate) bounce_host: Vec<u8>,
-    /// control/doublebounceto `@` control/doublebouncehost.
-    pub(crate) double_bounce_to: Vec<u8>,
+    /// control/doublebounceto `@` control/doublebouncehost; `None` where the first line of control/doublebounceto is
+    /// empty: double bounces are dropped, as patched qmails do.
+    pub(crate) double_bounce_to: Option<Vec<u8>>,
+    /// control/bouncemaxbytes: so much of a message is copied into its bounce; 0: all of it.
+    pub(crate) bounce_max_bytes: u64,
     /// Where recipients go.
     pub(crate) routing: Arc<Routing>,
 }
@@ -45,6 +48,7 @@ impl Settings {
         };
         let concurrency = [number("concurrencylocal")?, number("concurrencyremote")?];
         let lifetime = number("queuelifetime")?;
+        let bounce_max_bytes = number("bouncemaxbytes")?;
         let line = |name: &str, default: &str| -> Result<Vec<u8>, ControlError> {
             Ok(control.line(name)?.unwrap_or_else(|| default.as_bytes().to_vec()))
         };
@@ -57,7 +61,11 @@ impl Settings {
             lifetime,
             bounce_from: line("bouncefrom", "MAILER-DAEMON")?,
             bounce_host: host("bouncehost")?,
-            double_bounce_to: [double_to.as_slice(), b"@", &host("doublebouncehost")?].concat(),
+            double_bounce_to: match double_to.as_slice() {
+                b"" => None,
+                local => Some([local, b"@", &host("doublebouncehost")?].concat()),
+            },
+            bounce_max_bytes,
             routing,
         })
     }
@@ -84,7 +92,8 @@ mod tests {
         assert_eq!(settings.lifetime, 604_800);
         assert_eq!(settings.bounce_from, b"MAILER-DAEMON");
         assert_eq!(settings.bounce_host, b"mx.example");
-        assert_eq!(settings.double_bounce_to, b"postmaster@mx.example");
+        assert_eq!(settings.double_bounce_to.as_deref(), Some(&b"postmaster@mx.example"[..]));
+        assert_eq!(settings.bounce_max_bytes, 0);
         assert!(settings.routing.locals.contains(b"MX.example"));
         assert_eq!(settings.routing.default_host, b"mx.example");
     }
@@ -105,6 +114,15 @@ mod tests {
         Settings::read(home.path(), &mut |warning| warnings.push(warning.to_string())).unwrap();
         let [warning] = warnings.try_into().unwrap();
         assert!(warning.starts_with("control/virtualdomains line 3: \"b.example\" is not "), "{warning}");
+    }
+
+    #[test]
+    fn an_empty_first_line_means_that_nobody_gets_double_bounces() {
+        for (content, want) in [("\n", None), ("", None), ("joe\n", Some(&b"joe@mx.example"[..]))] {
+            let home = home(&[("me", "mx.example\n"), ("doublebounceto", content)]);
+            let settings = Settings::read(home.path(), &mut |_| ()).unwrap();
+            assert_eq!(settings.double_bounce_to.as_deref(), want, "{content:?}");
+        }
     }
 
     #[test]

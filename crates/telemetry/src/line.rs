@@ -103,6 +103,8 @@ pub enum Line<'a> {
     },
     /// A bounce of a double bounce is not sent.
     TripleBounce(u64),
+    /// A bounce of a bounce is not sent, because control/doublebounceto says so.
+    DoubleBounce(u64),
     /// A bounce that nobody takes, and no double bounce either, is not sent (D28).
     UnwantedBounce(u64),
     /// A message whose envelope nobody can read has been moved to `queue/quarantine` (D27).
@@ -170,6 +172,7 @@ impl Line<'_> {
             Self::Mangled(delivery) => push(out, &format!("delivery {delivery}: report mangled, will defer")),
             Self::Bounced { id, qp } => push(out, &format!("bounce msg {id} qp {qp}")),
             Self::TripleBounce(id) => push(out, &format!("triple bounce: discarding bounce/{id}")),
+            Self::DoubleBounce(id) => push(out, &format!("double bounce: discarding bounce/{id}")),
             Self::UnwantedBounce(id) => push(out, &format!("unwanted bounce: discarding bounce/{id}")),
             Self::SetAside(id) => push(out, &format!("set aside: msg {id} is in queue/quarantine")),
             Self::EndMessage(id) => push(out, &format!("end msg {id}")),
@@ -245,6 +248,7 @@ mod tests {
             (Line::Mangled(3), "delivery 3: report mangled, will defer"),
             (Line::Bounced { id: 7, qp: 8 }, "bounce msg 7 qp 8"),
             (Line::TripleBounce(7), "triple bounce: discarding bounce/7"),
+            (Line::DoubleBounce(7), "double bounce: discarding bounce/7"),
             (Line::CannotStart(Opening::Running), "alert: cannot start: qmail-send is already running"),
             (
                 Line::Warning("unable to utime ", "local/1/2", "; message will be retried too soon"),

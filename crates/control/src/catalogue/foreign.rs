@@ -19,9 +19,7 @@ const fn file(name: &'static str, meaning: &'static str, instead: &'static str) 
 const NONE: &str = "Nothing is done yet in its place.";
 const POLICY: &str = "Not read: what it refuses is accepted here.";
 const SOURCE: &str = "Not read: the system chooses the source address.";
-const SENDERROUTE: &str = "Not read: mail of these senders leaves without the relay and its login.";
 const QUEUE: &str = "Not read: the original's behaviour, without it.";
-const OWNIP: &str = "Not read: the addresses of the interfaces count.";
 const SCRIPT: &str = "Read by run scripts only, which may go on doing so.";
 const RELAY: &str = "Not read: say it in control/relayclients, or by RELAYCLIENT under tcpserver.";
 const RELAYFROM: &str = "Not read, and never will be: senders are forged.";
@@ -34,12 +32,9 @@ const SRS: &str = "Not read: senders of forwarded mail stay as they are.";
 
 /// By name.
 pub const FOREIGN: &[Foreign] = &[
-    file("authsenders", "Relays by envelope sender, with logins.", SENDERROUTE),
     file("authservid", "Name in Authentication-Results fields.", NONE),
     file("badmailpatterns", "Patterns of refused senders.", POLICY),
-    file("bindroutes", "Source addresses by destination.", SOURCE),
     file("blacklists", "DNS block lists, read by run scripts.", SCRIPT),
-    file("bouncemaxbytes", "How much of the original a bounce holds.", QUEUE),
     file("cachelifetime", "Of the SURBL filter.", FILTER),
     file("clientca.pem", "Authority of client certificates that may relay.", TLS),
     file("clientcert.pem", "Certificate and key shown to other servers.", TLS),
@@ -57,12 +52,9 @@ pub const FOREIGN: &[Foreign] = &[
     file("level2-tlds", "Of the SURBL filter.", FILTER),
     file("level3-tlds", "Of the SURBL filter.", FILTER),
     file("mfcheck", "Whether the sender's domain must be in the DNS.", POLICY),
-    file("moreipme", "Further addresses of this host.", OWNIP),
     file("nosignaturedomains", "Domains without DKIM signatures.", FILTER),
-    file("notipme", "Addresses of this host that count as another's.", OWNIP),
     file("notlshosts", "Hosts that are not spoken to in TLS.", TLS),
     file("notlshosts_auto", "Whether notlshosts is filled after failures.", TLS),
-    file("outgoingip", "Source address of connections to other hosts.", SOURCE),
     file("outgoingips", "Source addresses of connections to other hosts.", SOURCE),
     file("policy", "Who may send to whom, as eMPF rules.", POLICY),
     file("qfilters", "Filters of qmail-qfilter by domain.", FILTER),

@@ -38,14 +38,14 @@ pub const ORIGINAL: &[Setting] = &[
         "qmail-send",
         "How many local deliveries may run at once; capped by what qmail-lspawn can do. 0 holds local mail.",
     )
-    .at_start(),
+    .at_hang_up(),
     file(
         "concurrencyremote",
         number(20, 0, 65_000, "deliveries"),
         "qmail-send",
         "How many remote deliveries may run at once; capped by what qmail-rspawn can do. 0 holds remote mail.",
     )
-    .at_start(),
+    .at_hang_up(),
     file(
         "databytes",
         number(0, 0, u64::MAX, "bytes"),
@@ -76,7 +76,7 @@ pub const ORIGINAL: &[Setting] = &[
         "doublebounceto",
         line(Some("postmaster"), Entry::LocalPart),
         "qmail-send",
-        "Local part of the address that gets double bounces.",
+        "Local part of the address that gets double bounces. With an empty first line they are dropped.",
     )
     .at_hang_up(),
     file(
@@ -165,7 +165,7 @@ pub const ORIGINAL: &[Setting] = &[
         "smtproutes",
         map(Entry::DomainOrSuffix),
         "qmail-remote",
-        "`domain:relay` or `domain:relay:port`: where mail for a domain, a `.suffix`, or with an empty key everything, is sent. An empty relay means its mail exchangers.",
+        "`domain:relay` or `domain:relay:port`: where mail for a domain, a `.suffix`, or with an empty key everything, is sent. An empty relay means its mail exchangers. With a login behind it (`|user|password`) the mail waits, as long as there is no logging in.",
     ),
     file(
         "timeoutconnect",

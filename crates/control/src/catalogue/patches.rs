@@ -1,6 +1,6 @@
 //! Control files that patched qmails, or the usual run scripts, have had for long (contract 16).
 
-use super::{Entry, Form, Noticed, Setting, Since, list, map, number};
+use super::{Entry, Form, Noticed, Setting, Since, line, list, map, number};
 
 const fn file(name: &'static str, form: Form, readers: &'static str, meaning: &'static str) -> Setting {
     Setting { name, form, readers, noticed: Noticed::Soon, since: Since::Patches("0.1"), meaning }
@@ -17,6 +17,15 @@ const CDB: &str = "any program that makes a cdb";
 
 /// By name.
 pub const PATCHES: &[Setting] = &[
+    file("authsenders", map(Entry::Text), "qmail-remote", "`sender:relay` or `sender:relay:port`: where mail of an envelope sender, an `@domain`, a `.suffix`, or with an empty key everybody, is sent; asked before smtproutes. With a login behind it (`|user|password`) the mail waits, as long as there is no logging in."),
+    file("bindroutes", map(Entry::Text), "qmail-remote", "`prefix:source`: the address that connections to IPv4 addresses with these leading octets leave from; `0.0.0.0` means that the system chooses. The longest prefix counts."),
+    file(
+        "bouncemaxbytes",
+        number(0, 0, 1_000_000_000_000, "bytes"),
+        "qmail-send",
+        "How much of a message is copied into its bounce; 0: all of it.",
+    )
+    .at_hang_up(),
     smtp(
         "badhelo",
         PATTERNS,
@@ -67,12 +76,15 @@ pub const PATCHES: &[Setting] = &[
         Form::Cdb { source: "morevalidrcptto", made_by: CDB },
         "The lines of validrcptto, lower-case, as keys.",
     ),
+    file("moreipme", list(Entry::Text), "qmail-remote", "Further addresses of this host: `address`, `address/bits` or `address/mask`. The longest mask counts."),
     file(
         "mxps",
         number(0, 0, 1, ""),
         "qmail-remote",
         "1: an exchanger whose preference is 12801, 12817 and so on to 13041 is spoken to in QMTP, and in SMTP if it does not answer there (MXPS).",
     ),
+    file("notipme", list(Entry::Text), "qmail-remote", "Addresses that are not taken for those of this host, in the form of moreipme, and before it where masks are equal."),
+    file("outgoingip", line(None, Entry::Text), "qmail-remote", "The address that connections leave from; `0.0.0.0` means that the system chooses."),
     file(
         "qmtproutes",
         map(Entry::DomainOrSuffix),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use smtp::outgoing::Outgoing;
 use smtp::reply::ReplyParser;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::message_source::{MessageSource, PIECE_BYTES};
@@ -64,9 +64,16 @@ impl Unconnected {
     }
 }
 
-/// Connects, and no more.
+/// Connects, from the address that control/outgoingip and control/bindroutes say, and no more.
 pub async fn dial(address: SocketAddr, settings: &Settings) -> Result<TcpStream, Unconnected> {
-    let stream = match timeout(settings.connect_limit, TcpStream::connect(address)).await {
+    let source = settings.sources.as_ref().ok().and_then(|sources| sources.towards(address.ip()));
+    let connect = async {
+        let Some(source) = source else { return TcpStream::connect(address).await };
+        let socket = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(address).await
+    };
+    let stream = match timeout(settings.connect_limit, connect).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Unconnected::of(&error)),
         Err(_) => return Err(Unconnected::TimedOut),

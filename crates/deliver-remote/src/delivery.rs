@@ -121,11 +121,16 @@ impl Deliverer {
             self.complain(&error);
             text::NO_CONTROLS.to_vec()
         })?;
+        if let Err(wrong) = &settings.sources {
+            return Err(text::wrong_control(wrong));
+        }
         let message = MessageSource::open(message).map_err(|_| text::UNREADABLE_MESSAGE.to_vec())?;
         let resolver = self.name_servers.resolver(now).ok_or_else(|| text::NO_RESOURCES.to_vec())?;
         let mut random = Random::seeded(self.random.borrow_mut().draw());
         let own = || self.own_addresses();
-        let targets = targets::find(&transaction.host, &settings, &resolver, &mut random, own).await?;
+        let targets =
+            targets::find(&transaction.sender, &transaction.host, &settings, &resolver, &mut random, own)
+                .await?;
         let envelope = Envelope {
             sender: quoted(&transaction.sender),
             recipients,

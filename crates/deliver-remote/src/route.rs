@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use control::Warning;
 use control::read::list_lines;
 
 use crate::literal;
@@ -17,6 +18,8 @@ pub struct Route {
     pub relay: Vec<u8>,
     /// Port there.
     pub port: u16,
+    /// A user and a password follow, to log in with.
+    pub has_login: bool,
 }
 
 /// A line of such a file that cannot be used: the port behind the relay's colon is not 1 to 65535.
@@ -40,7 +43,17 @@ pub struct Routes {
     file: &'static str,
     port: u16,
     /// Key in lower case; line and value.
-    by_key: HashMap<Vec<u8>, (usize, Vec<u8>)>,
+    by_key: HashMap<Vec<u8>, Entry>,
+    /// Lines without a colon, up to where a password might begin.
+    ignored: Vec<(usize, Vec<u8>)>,
+}
+
+/// The value of a line. The login itself is left in the file until something can use it.
+#[derive(Clone, Debug)]
+struct Entry {
+    line: usize,
+    value: Vec<u8>,
+    has_login: bool,
 }
 
 impl Routes {
@@ -49,20 +62,52 @@ impl Routes {
         Self::of("smtproutes", SMTP_PORT, file)
     }
 
-    /// Takes the bytes of the control file `name`, whose routes lead to `port` unless they say another. A line without a colon says nothing, as in the original.
+    /// Takes the bytes of the control file `name`, whose routes lead to `port` unless they say another.
+    ///
+    /// A line without a colon says nothing, as in the original. Behind a relay may stand `|user|password`, in other
+    /// patched qmails ` user password`.
     pub fn of(name: &'static str, port: u16, file: &[u8]) -> Self {
-        let mut by_key = HashMap::new();
+        let (mut by_key, mut ignored) = (HashMap::new(), Vec::new());
         let numbered = file.split(|&byte| byte == b'\n').zip(1usize..);
         for (entry, number) in
             numbered.flat_map(|(line, number)| list_lines(line).map(move |entry| (entry, number)))
         {
             if let Some(colon) = memchr::memchr(b':', entry) {
                 let (key, value) = entry.split_at_checked(colon).unwrap_or((entry, b""));
-                by_key
-                    .insert(key.to_ascii_lowercase(), (number, value.get(1..).unwrap_or_default().to_vec()));
+                let (value, login) = without_login(value.get(1..).unwrap_or_default());
+                let has_login = login.iter().any(|byte| !matches!(byte, b'|' | b' ' | b'\t'));
+                let entry = Entry { line: number, value: value.to_vec(), has_login };
+                by_key.insert(key.to_ascii_lowercase(), entry);
+            } else {
+                ignored.push((number, without_login(entry).0.to_vec()));
             }
         }
-        Self { file: name, port, by_key }
+        Self { file: name, port, by_key, ignored }
+    }
+
+    /// What is to be said about lines that have no colon.
+    pub fn ignored(&self) -> impl Iterator<Item = Warning> {
+        self.ignored.iter().map(|(line, value)| Warning {
+            file: self.file.to_owned(),
+            line: *line,
+            value: value.clone(),
+            accepted: "domain:relay or domain:relay:port".to_owned(),
+            used: "nothing in its place".to_owned(),
+        })
+    }
+
+    /// The route of the envelope sender `sender`: of the address, else of `@domain`, else of the longest `.suffix` of
+    /// its domain, else the one with the empty key.
+    pub fn find_sender(&self, sender: &[u8]) -> Option<Result<Route, RouteError>> {
+        if self.by_key.is_empty() {
+            return None;
+        }
+        let sender = sender.to_ascii_lowercase();
+        let at = memchr::memrchr(b'@', &sender).unwrap_or(sender.len());
+        let domain = sender.get(at..).unwrap_or_default();
+        let dots = memchr::memchr_iter(b'.', domain).filter_map(|dot| domain.get(dot..));
+        let mut keys = [sender.as_slice(), domain].into_iter().chain(dots).chain([&b""[..]]);
+        keys.find_map(|key| self.by_key.get(key)).map(|entry| self.route(entry))
     }
 
     /// The route of `host`: its own, else that of its longest suffix that begins with a dot, else the
@@ -75,19 +120,27 @@ impl Routes {
         let suffixes = host.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
         let keys = std::iter::once(0).chain(suffixes.filter(|at| *at > 0)).chain(std::iter::once(host.len()));
         let mut values = keys.filter_map(|at| self.by_key.get(host.get(at..)?));
-        values.next().map(|(line, value)| {
-            decode(value, self.port).ok_or_else(|| RouteError {
-                file: self.file,
-                line: *line,
-                value: value.clone(),
-            })
-        })
+        values.next().map(|entry| self.route(entry))
     }
+
+    fn route(&self, entry: &Entry) -> Result<Route, RouteError> {
+        let Entry { line, value, has_login } = entry;
+        match decode(value, self.port) {
+            Some(route) => Ok(Route { has_login: *has_login, ..route }),
+            None => Err(RouteError { file: self.file, line: *line, value: value.clone() }),
+        }
+    }
+}
+
+/// Cuts a value where its login begins; no relay has a bar, a space or a tab in it.
+fn without_login(value: &[u8]) -> (&[u8], &[u8]) {
+    let end = value.iter().position(|byte| matches!(byte, b'|' | b' ' | b'\t')).unwrap_or(value.len());
+    value.split_at_checked(end).unwrap_or((value, b""))
 }
 
 /// `relay`, `relay:port`, `[address]:port` or a bare IPv6 address; `None` for a port that is none.
 fn decode(value: &[u8], port: u16) -> Option<Route> {
-    let whole = |relay: &[u8]| Some(Route { relay: relay.to_vec(), port });
+    let whole = |relay: &[u8]| Some(Route { relay: relay.to_vec(), port, has_login: false });
     // A bare IPv6 address has colons of its own.
     if matches!(literal::parse(value), Some(IpAddr::V6(_))) {
         return whole(value);
@@ -102,7 +155,7 @@ fn decode(value: &[u8], port: u16) -> Option<Route> {
         return whole(relay); // As in the original: no number, no change.
     }
     let port = std::str::from_utf8(&digits).ok().and_then(|digits| digits.parse().ok());
-    port.filter(|port| *port > 0).map(|port| Route { relay: relay.to_vec(), port })
+    port.filter(|port| *port > 0).map(|port| Route { relay: relay.to_vec(), port, has_login: false })
 }
 
 #[cfg(test)]
@@ -111,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn route(relay: &str, port: u16) -> Option<Result<Route, RouteError>> {
-        Some(Ok(Route { relay: relay.into(), port }))
+        Some(Ok(Route { relay: relay.into(), port, has_login: false }))
     }
 
     #[test]
@@ -150,6 +203,36 @@ mod tests {
     }
 
     #[test]
+    fn a_login_is_seen_and_never_shown() {
+        let routes = Routes::parse(
+            b"a:hub|joe|secret\nb:hub:587 joe secret\nc:hub:0|joe|secret\nd:hub||\ne|joe|secret\n:[::1]:26|j|s\n",
+        );
+        let login = |relay: &str, port| Some(Ok(Route { relay: relay.into(), port, has_login: true }));
+        assert_eq!(routes.find(b"a"), login("hub", 25));
+        assert_eq!(routes.find(b"b"), login("hub", 587));
+        assert_eq!(routes.find(b"x"), login("[::1]", 26));
+        assert_eq!(routes.find(b"d"), route("hub", 25));
+        assert!(!routes.find(b"c").unwrap().unwrap_err().to_string().contains("secret"));
+        assert!(!format!("{routes:?}").contains("secret"));
+        let told: Vec<_> = routes.ignored().map(|warning| (warning.line, warning.value)).collect();
+        assert_eq!(told, [(5, b"e".to_vec())]);
+    }
+
+    #[test]
+    fn a_senders_route_is_that_of_its_address_before_its_domain() {
+        let routes = Routes::parse(b"Joe@a.example:one\n@a.example:two\n.example:three\n:four\n");
+        for (sender, want) in [
+            ("joe@A.example", "one"),
+            ("ann@a.example", "two"),
+            ("ann@b.example", "three"),
+            ("ann@other", "four"),
+            ("", "four"),
+        ] {
+            assert_eq!(routes.find_sender(sender.as_bytes()), route(want, 25), "{sender}");
+        }
+    }
+
+    #[test]
     fn relays_are_names_or_addresses_with_or_without_a_port() {
         for (value, want) in [
             ("hub", Some(("hub", 25))),
@@ -164,7 +247,7 @@ mod tests {
             ("hub:65536", None),
             ("hub:99999999999999999999999", None),
         ] {
-            let want = want.map(|(relay, port)| Route { relay: relay.into(), port });
+            let want = want.map(|(relay, port)| Route { relay: relay.into(), port, has_login: false });
             assert_eq!(decode(value.as_bytes(), 25), want, "{value}");
         }
     }
@@ -177,6 +260,7 @@ mod tests {
             host in proptest::collection::vec(any::<u8>(), 0..30),
         ) {
             let _ = Routes::parse(&file).find(&host);
+            let _ = Routes::parse(&file).find_sender(&host);
         }
     }
 }

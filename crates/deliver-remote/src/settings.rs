@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 
 use control::{Control, ControlError, Warning, catalogue};
 
+use crate::own_addresses::OwnAddresses;
 use crate::qmtp::QMTP_PORT;
-use crate::route::Routes;
+use crate::route::{Routes, SMTP_PORT};
+use crate::sources::{SourceError, Sources};
 
 /// All files that [`Settings`] are made of.
-const FILES: [&str; 8] = [
+const FILES: [&str; 13] = [
     "me",
     "helohost",
     "timeoutremote",
@@ -20,6 +22,11 @@ const FILES: [&str; 8] = [
     "qmtproutes",
     "mxps",
     "concurrencyremotehost",
+    "authsenders",
+    "outgoingip",
+    "bindroutes",
+    "moreipme",
+    "notipme",
 ];
 
 /// How to deliver.
@@ -31,6 +38,12 @@ pub struct Settings {
     pub connect_limit: Duration,
     /// How long each reply and each write may take.
     pub reply_limit: Duration,
+    /// Relays by envelope sender; asked first.
+    pub senders: Routes,
+    /// Which address of ours a connection leaves from.
+    pub sources: Result<Sources, SourceError>,
+    /// Which addresses are ours.
+    pub own: OwnAddresses,
     /// Relays chosen by hand.
     pub routes: Routes,
     /// The same, to hosts that speak QMTP; asked first.
@@ -53,16 +66,22 @@ impl Settings {
         let connect_limit = Duration::from_secs(number("timeoutconnect")?);
         let mxps = number("mxps")? > 0;
         let connections = number("concurrencyremotehost")?;
+        let bytes = |name: &str| Ok(control.bytes(name)?.unwrap_or_default());
+        let routes = Routes::parse(&bytes("smtproutes")?);
+        let senders = Routes::of("authsenders", SMTP_PORT, &bytes("authsenders")?);
+        let qmtp_routes = Routes::of("qmtproutes", QMTP_PORT, &bytes("qmtproutes")?);
+        for ignored in [&routes, &senders, &qmtp_routes].into_iter().flat_map(Routes::ignored) {
+            warn(ignored);
+        }
         Ok(Self {
+            senders,
+            sources: Sources::parse(&bytes("outgoingip")?, &bytes("bindroutes")?),
+            own: OwnAddresses::parse(&bytes("moreipme")?, &bytes("notipme")?, warn),
             helo_host: control.line_or_me_required("helohost")?,
             connect_limit,
             reply_limit,
-            routes: Routes::parse(&control.bytes("smtproutes")?.unwrap_or_default()),
-            qmtp_routes: Routes::of(
-                "qmtproutes",
-                QMTP_PORT,
-                &control.bytes("qmtproutes")?.unwrap_or_default(),
-            ),
+            routes,
+            qmtp_routes,
             mxps,
             connections_per_address: usize::try_from(connections).unwrap_or(1).max(1),
         })

@@ -1,7 +1,7 @@
 //! From the HOST of a delivery to the addresses to try, or to the result that needs no connection
 //! (qmail-remote(8), contract 9.3).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use dns::{Candidate, Lookup, MailHosts, Random, Resolver};
 
@@ -34,16 +34,29 @@ pub struct Target {
 /// Where to connect, best first; or the record that ends the delivery.
 pub type Targets = Result<Vec<Target>, Vec<u8>>;
 
-/// Finds them. `own` gives this host's addresses.
+/// Finds them. `own` gives the addresses of this host's interfaces.
+///
+/// A route with a login leads nowhere as long as there is no way to log in: without it the mail would leave as
+/// somebody else's, or be refused for good.
 pub async fn find(
+    sender: &[u8],
     host: &[u8],
     settings: &Settings,
     resolver: &Resolver,
     random: &mut Random,
     own: impl FnOnce() -> std::io::Result<Vec<IpAddr>>,
 ) -> Targets {
+    match settings.senders.find_sender(sender) {
+        Some(Ok(Route { has_login: true, .. })) => return Err(text::no_login("authsenders")),
+        Some(Ok(Route { relay, port, .. })) if !relay.is_empty() => {
+            return relay_addresses(&relay, port, Protocol::Smtp, resolver, random).await;
+        }
+        Some(Ok(_)) | None => {}
+        Some(Err(error)) => return Err(text::wrong_control(&error)),
+    }
     match settings.qmtp_routes.find(host) {
-        Some(Ok(Route { relay, port })) if !relay.is_empty() => {
+        Some(Ok(Route { has_login: true, .. })) => return Err(text::no_login("qmtproutes")),
+        Some(Ok(Route { relay, port, .. })) if !relay.is_empty() => {
             return relay_addresses(&relay, port, Protocol::Qmtp, resolver, random).await;
         }
         // As if there were no line.
@@ -51,7 +64,8 @@ pub async fn find(
         Some(Err(error)) => return Err(text::wrong_control(&error)),
     }
     let port = match settings.routes.find(host) {
-        Some(Ok(Route { relay, port })) if !relay.is_empty() => {
+        Some(Ok(Route { has_login: true, .. })) => return Err(text::no_login("smtproutes")),
+        Some(Ok(Route { relay, port, .. })) if !relay.is_empty() => {
             return relay_addresses(&relay, port, Protocol::Smtp, resolver, random).await;
         }
         Some(Ok(Route { port, .. })) => port,
@@ -69,7 +83,7 @@ pub async fn find(
         },
     };
     let own = own().map_err(|_| text::NO_RESOURCES.to_vec())?;
-    let better = better_than_us(&candidates, &own);
+    let better = better_than_us(&candidates, |address| settings.own.contains(address, &own));
     if better.is_empty() {
         return Err(text::OWN_ADDRESS.to_vec());
     }
@@ -114,10 +128,8 @@ async fn relay_addresses(
 
 /// Only addresses with a preference strictly lower than our own best may be tried: else two hosts that
 /// are exchangers for each other would play ping-pong (RFC 5321 §5.1).
-fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<Candidate> {
-    let unspecified: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-    let is_own = |address: &IpAddr| own.contains(address) || unspecified.contains(address);
-    let ours = candidates.iter().filter(|one| is_own(&one.address)).map(|one| one.preference).min();
+fn better_than_us(candidates: &[Candidate], is_own: impl Fn(IpAddr) -> bool) -> Vec<Candidate> {
+    let ours = candidates.iter().filter(|one| is_own(one.address)).map(|one| one.preference).min();
     let better = |one: &&Candidate| ours.is_none_or(|ours| one.preference < ours);
     candidates.iter().filter(better).copied().collect()
 }
@@ -125,6 +137,7 @@ fn better_than_us(candidates: &[Candidate], own: &[IpAddr]) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::own_addresses::OwnAddresses;
 
     #[test]
     fn preferences_that_mean_qmtp() {
@@ -154,7 +167,8 @@ mod tests {
                 .map(|(preference, text)| Candidate { preference: *preference, address: address(text) })
                 .collect();
             let want: Vec<_> = want.iter().map(|text| address(text)).collect();
-            let better: Vec<_> = better_than_us(&candidates, &own).iter().map(|one| one.address).collect();
+            let is_own = |address| OwnAddresses::default().contains(address, &own);
+            let better: Vec<_> = better_than_us(&candidates, is_own).iter().map(|one| one.address).collect();
             assert_eq!(better, want, "{candidates:?}");
         }
     }

@@ -25,6 +25,15 @@ pub fn wrong_control(what: &impl std::fmt::Display) -> Vec<u8> {
     [NO_CONTROLS, what.to_string().as_bytes(), b".\n"].concat()
 }
 
+/// A route of control/`file` has a login, and there is no way to log in yet.
+pub fn no_login(file: &str) -> Vec<u8> {
+    let words = format!(
+        "ZThe route in control/{file} has a login, and logging in to relays is not supported yet; \
+         the message waits. (#4.7.0)\n"
+    );
+    words.into_bytes()
+}
+
 /// No such host.
 pub fn no_host(host: &[u8]) -> Vec<u8> {
     [b"DSorry, I couldn't find any host named ", &*shown(host), b". (#5.1.2)\n"].concat()

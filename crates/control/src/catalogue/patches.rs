@@ -18,14 +18,6 @@ const CDB: &str = "any program that makes a cdb";
 /// By name.
 pub const PATCHES: &[Setting] = &[
     file("authsenders", map(Entry::Text), "qmail-remote", "`sender:relay` or `sender:relay:port`: where mail of an envelope sender, an `@domain`, a `.suffix`, or with an empty key everybody, is sent; asked before smtproutes. With a login behind it (`|user|password`) the mail waits, as long as there is no logging in."),
-    file("bindroutes", map(Entry::Text), "qmail-remote", "`prefix:source`: the address that connections to IPv4 addresses with these leading octets leave from; `0.0.0.0` means that the system chooses. The longest prefix counts."),
-    file(
-        "bouncemaxbytes",
-        number(0, 0, 1_000_000_000_000, "bytes"),
-        "qmail-send",
-        "How much of a message is copied into its bounce; 0: all of it.",
-    )
-    .at_hang_up(),
     smtp(
         "badhelo",
         PATTERNS,
@@ -40,6 +32,14 @@ pub const PATCHES: &[Setting] = &[
     smtp("badmailto", PATTERNS, "Older name of badrcptto; both are read."),
     smtp("badrcptto", PATTERNS, "Patterns, as in badhelo, of recipients that are refused."),
     smtp("badrcpttonorelay", PATTERNS, "As badrcptto, for clients that may not relay."),
+    file("bindroutes", map(Entry::Text), "qmail-remote", "`prefix:source`: the address that connections to IPv4 addresses with these leading octets leave from; `0.0.0.0` means that the system chooses. The longest prefix counts."),
+    file(
+        "bouncemaxbytes",
+        number(0, 0, 1_000_000_000_000, "bytes"),
+        "qmail-send",
+        "How much of a message is copied into its bounce; 0: all of it.",
+    )
+    .at_hang_up(),
     smtp(
         "brtlimit",
         number(0, 0, 1_000_000, "recipients"),
@@ -71,12 +71,12 @@ pub const PATCHES: &[Setting] = &[
         number(10_000, 1, 100_000, "recipients"),
         "How many recipients one message may have when it comes by SMTP; the client is told to send the others later.",
     ),
+    file("moreipme", list(Entry::Text), "qmail-remote", "Further addresses of this host: `address`, `address/bits` or `address/mask`. The longest mask counts."),
     smtp(
         "morevalidrcptto.cdb",
         Form::Cdb { source: "morevalidrcptto", made_by: CDB },
         "The lines of validrcptto, lower-case, as keys.",
     ),
-    file("moreipme", list(Entry::Text), "qmail-remote", "Further addresses of this host: `address`, `address/bits` or `address/mask`. The longest mask counts."),
     file(
         "mxps",
         number(0, 0, 1, ""),

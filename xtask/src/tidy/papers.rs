@@ -63,7 +63,8 @@ const SECTIONS: [&str; 3] = ["NAME", "DESCRIPTION", "SEE ALSO"];
 const PROGRAM_SECTIONS: [&str; 2] = ["SYNOPSIS", "EXIT STATUS"];
 
 /// Pages of other packages that ours may name.
-const FOREIGN_PAGES: [&str; 15] = [
+const FOREIGN_PAGES: [&str; 16] = [
+    "dpkg-divert 1",
     "tcpserver 1",
     "flock 2",
     "getpwnam 3",

@@ -1,6 +1,6 @@
 //! What qmail-send reads in control/, at start and at HUP (contract 3.2, 7.2).
 //!
-//! All is read again at HUP (D31), the numbers of slots too, as patched qmails do.
+//! The numbers of slots are read at start only, as in the original; all else is read again at HUP (D31).
 
 use std::path::Path;
 use std::sync::Arc;

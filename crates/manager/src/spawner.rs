@@ -17,8 +17,6 @@ pub(crate) struct Spawner {
     decoder: ReportDecoder,
     form: Form,
     pub(crate) alive: bool,
-    /// How many slots it offers.
-    pub(crate) slots: u16,
     buffer: Vec<u8>,
 }
 
@@ -35,7 +33,6 @@ impl Spawner {
             decoder: ReportDecoder::default(),
             form: Form::Classic,
             alive: true,
-            slots: 0,
             buffer: vec![0; READ_BYTES],
         })
     }

@@ -121,7 +121,6 @@ fn prepare(
         let wanted = u16::try_from(wanted).unwrap_or(u16::MAX);
         let most = if most == SPAWN_SLOTS && wanted > u16::from(most) { spawner.widen() } else { None }
             .unwrap_or(u16::from(most));
-        spawner.slots = most;
         *slots = wanted.min(most);
     }
     let config = Config { concurrency, lifetime: settings.lifetime };

@@ -150,13 +150,6 @@ impl Manager {
         match Settings::read(&self.home, &mut |warning| warnings.push(warning)) {
             Ok(settings) => {
                 self.schedule.set_lifetime(settings.lifetime);
-                let mut slots = [0; 2];
-                for ((spawner, wanted), slots) in
-                    self.spawners.iter().zip(settings.concurrency).zip(&mut slots)
-                {
-                    *slots = u16::try_from(wanted).unwrap_or(u16::MAX).min(spawner.slots);
-                }
-                self.schedule.set_concurrency(slots);
                 self.settings = Arc::new(settings);
             }
             Err(Unreadable::Locals(_)) => self.log.line(line::REREAD_LOCALS),
@@ -169,8 +162,6 @@ impl Manager {
         for warning in warnings {
             self.log.line(Line::Setting(&warning.to_string()));
         }
-        // The status line, where the numbers of slots are new.
-        self.handle(Event::Tick);
     }
 
     fn hear_cleaner(&mut self) {

@@ -116,13 +116,6 @@ impl Lane {
         }
     }
 
-    /// Changes the number of slots. Of those in use beyond it, each comes back free when its delivery ends, and
-    /// stands last in line.
-    pub(crate) fn set_concurrency(&mut self, concurrency: Slot) {
-        self.concurrency = usize::from(concurrency);
-        self.free = (0..concurrency).filter(|slot| !self.flights.contains_key(slot)).collect();
-    }
-
     /// Deliveries in flight.
     pub(crate) fn used(&self) -> usize {
         self.flights.len()

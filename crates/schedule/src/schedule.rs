@@ -212,20 +212,6 @@ impl Schedule {
         self.config.lifetime = lifetime;
     }
 
-    /// Changes the numbers of slots, local and remote. Deliveries in flight beyond them come to their end.
-    ///
-    /// No number may be above what the channel's spawner offers.
-    pub fn set_concurrency(&mut self, concurrency: [Slot; 2]) {
-        if concurrency == self.config.concurrency {
-            return;
-        }
-        self.config.concurrency = concurrency;
-        for (lane, slots) in self.lanes.iter_mut().zip(concurrency) {
-            lane.set_concurrency(slots);
-        }
-        self.status();
-    }
-
     /// Messages that are known, wherever they stand.
     pub fn known(&self) -> usize {
         self.messages.len()

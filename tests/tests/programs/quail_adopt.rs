@@ -90,7 +90,7 @@ fn an_original_is_taken_over_and_given_back_with_all_its_mail() {
         "kept by daemontools",
         "qmail-remote: is a script or a link of yours and stays",
         "goes on starting qmail-start",
-        "control files: concurrencyremote, ",
+        "concurrencyremote, ",
         "servercert.pem: ",
         "--keep qmail-smtpd",
         "refused for good with 550",

@@ -32,7 +32,7 @@ const FAULTS: &[(&str, &str, bool)] = &[
         "could not be read",
         false,
     ),
-    ("userdel qmailp", "no account qmailp", true),
+    ("userdel -f qmailp", "no account qmailp", true),
     ("usermod --home / alias", "alias at home in /", true),
 ];
 

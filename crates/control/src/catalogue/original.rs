@@ -38,14 +38,14 @@ pub const ORIGINAL: &[Setting] = &[
         "qmail-send",
         "How many local deliveries may run at once; capped by what qmail-lspawn can do. 0 holds local mail.",
     )
-    .at_hang_up(),
+    .at_start(),
     file(
         "concurrencyremote",
         number(20, 0, 65_000, "deliveries"),
         "qmail-send",
         "How many remote deliveries may run at once; capped by what qmail-rspawn can do. 0 holds remote mail.",
     )
-    .at_hang_up(),
+    .at_start(),
     file(
         "databytes",
         number(0, 0, u64::MAX, "bytes"),

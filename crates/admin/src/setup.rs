@@ -110,12 +110,13 @@ fn permitted(place: &Place, options: &Options) -> Result<()> {
 fn plan(place: &Place, options: &Options, names: &Names) -> Result<Vec<Step>> {
     let mut steps = accounts::steps(place)?;
     steps.extend(tree::steps(place)?);
-    steps.extend(programs::steps(place, &programs::directory_of_this()?)?);
+    let from = programs::directory_of_this()?;
+    steps.extend(programs::steps(place, &from)?);
     steps.extend(controls::steps(place, names));
     steps.extend(aliases::steps(place, options.admin.as_deref()));
     let has_changed = !steps.is_empty();
     if !options.no_sendmail {
-        steps.extend(links::steps(place));
+        steps.extend(links::steps(place, &from));
     }
     if !options.no_service {
         steps.extend(service::steps(place, has_changed)?);

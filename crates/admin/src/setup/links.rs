@@ -21,16 +21,20 @@ const LINKS: [(&str, &str); 4] = [
 /// What another's file is called from then on.
 const ASIDE: &str = ".before-quail";
 
-/// What makes the links.
-pub fn steps(place: &Place) -> Vec<Step> {
-    LINKS.iter().filter_map(|(path, program)| step(place, path, program)).collect()
+/// What makes the links. Programs that are not in `bin` yet will come from `from`.
+pub fn steps(place: &Place, from: &Path) -> Vec<Step> {
+    LINKS.iter().filter_map(|(path, program)| step(place, path, program, from)).collect()
 }
 
-fn step(place: &Place, name: &str, program: &str) -> Option<Step> {
+fn step(place: &Place, name: &str, program: &str, from: &Path) -> Option<Step> {
     let path = place.outside(name);
     // `mailq` and `newaliases` may be names of sendmail, which looks at what it is called.
     let own = place.at("bin").join(program);
-    let ours = if program == "sendmail" || own.exists() { own } else { place.at("bin/sendmail") };
+    let ours = if program == "sendmail" || own.exists() || from.join(program).exists() {
+        own
+    } else {
+        place.at("bin/sendmail")
+    };
     if path.canonicalize().is_ok_and(|path| ours.canonicalize().is_ok_and(|ours| ours == path)) {
         return None;
     }
@@ -129,14 +133,14 @@ mod tests {
         let sendmail = place.outside("/usr/sbin/sendmail");
         std::fs::write(&sendmail, "another's").unwrap();
         symlink("../sbin/sendmail", place.outside("/usr/lib/sendmail")).unwrap();
-        let steps = steps(&place);
+        let steps = steps(&place, Path::new("/nonexistent"));
         assert_eq!(steps.len(), 3, "{steps:?}");
         for step in &steps {
             step.take().unwrap();
         }
         assert_eq!(sendmail.read_link().unwrap(), place.at("bin/sendmail"));
         assert_eq!(std::fs::read(place.outside("/usr/sbin/sendmail.before-quail")).unwrap(), b"another's");
-        assert!(super::steps(&place).is_empty());
+        assert!(super::steps(&place, Path::new("/nonexistent")).is_empty());
         for step in steps.iter().rev() {
             let done = Command::new("sh").arg("-c").arg(step.undo.as_ref().unwrap()).status().unwrap();
             assert!(done.success());

@@ -25,7 +25,9 @@ fn with_an_original() -> Option<Host> {
     }
     let set = machine.quail(&["setup", "mail.here.example", "--no-service", "--no-sendmail"]);
     assert!(set.status.success(), "{}", text(&set));
-    machine.must("cd /var/qmail && rm -r setup run control/checkrecipients bin/quail bin/quail-start bin/qmail-queued");
+    machine.must(
+        "cd /var/qmail && rm -r setup run control/checkrecipients bin/quail bin/quail-start bin/qmail-queued",
+    );
     // The last bytes of a program are looked at by nobody but adopt.
     machine.must("printf 'notqmail home page\\0STARTTLS\\0chkuser' >> /var/qmail/bin/qmail-smtpd");
     machine.must("cd /var/qmail/bin && mv qmail-remote qmail-remote.real && printf '#!/bin/sh\\nexec qmail-remote.real \"$@\"\\n' > qmail-remote && chmod 755 qmail-remote");

@@ -2,7 +2,7 @@
 
 Two forms. `user`: any directory, everything owned by the caller, named by QUAIL_HOME. `root`: /var/qmail of a private
 mount name space, with the seven accounts in private account files. Nothing of the machine itself is changed.
-Python 3.8 or later, standard library only; Linux.
+Python 3.9 or later, standard library only; Linux.
 """
 import ctypes, os, pwd, grp, shutil, stat
 

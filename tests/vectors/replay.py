@@ -7,10 +7,13 @@
 The format is described in README.md beside the cases. The installation named by --home is a scratch one: its
 control, users, alias and queue directories are emptied again and again. --bin takes the program under test from
 another directory. Run as root for everything; without root, cases that need it are counted as skipped.
-Python 3.8 or later, standard library only.
+Python 3.9 or later, standard library only.
 """
 import argparse, base64, calendar, collections, ctypes, errno, fcntl, hashlib, json, os, pwd, re, select, shutil, signal
 import socket, stat, struct, subprocess, sys, tempfile, threading, time
+
+import events
+from events import within
 
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 HOSTNAME = "vec-host.example"
@@ -244,23 +247,30 @@ class Peer(threading.Thread):
 
     def __init__(self, spec, subst):
         super().__init__(daemon=True)
-        self.spec, self.subst, self.seen, self.stop = spec, subst, [], False
+        self.spec, self.subst, self.seen, self.over = spec, subst, [], events.Bell()
         self.sock = socket.socket(); self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((spec.get("ip", "127.0.0.1"), spec["port"])); self.sock.listen(8); self.sock.settimeout(0.05)
+        self.sock.bind((spec.get("ip", "127.0.0.1"), spec["port"])); self.sock.listen(8); self.sock.setblocking(False)
         self.workers = []
 
     def run(self):
-        while not self.stop:
-            try: conn, _ = self.sock.accept()
-            except socket.timeout: continue
-            except OSError: return
-            record = []; self.seen.append(record)
-            t = threading.Thread(target=self._serve, args=(conn, record), daemon=True); t.start(); self.workers.append(t)
+        over = False
+        while not over:
+            over = self.over.reader in events.first({self.sock.fileno(): events.READABLE, self.over.reader: events.READABLE})
+            while self._accept(): pass
+
+    def _accept(self):
+        try: conn, _ = self.sock.accept()
+        except BlockingIOError: return False
+        except ConnectionError: return True
+        record = []; self.seen.append(record)
+        t = threading.Thread(target=self._serve, args=(conn, record), daemon=True); t.start(); self.workers.append(t)
+        return True
 
     def finish(self):
-        time.sleep(0.02)
+        """What it has seen, of everybody who had connected by now."""
+        self.over.ring(); self.join()
         for t in self.workers: t.join(3)
-        self.stop = True; self.sock.close(); self.join(2)
+        self.sock.close(); self.over.close()
         return self.seen
 
     def _answer(self, conn, what):
@@ -275,7 +285,7 @@ class Peer(threading.Thread):
         if isinstance(what, dict) and "close" in what:
             conn.sendall(to_bytes(what["close"], self.subst)); return False
         for i, chunk in enumerate(what if isinstance(what, list) and not any(isinstance(c, dict) for c in what) else [what]):
-            if i: time.sleep(0.03)
+            if i: events.taken(conn, within(5))
             conn.sendall(to_bytes(chunk, self.subst))
         return True
 
@@ -321,7 +331,7 @@ class Peer(threading.Thread):
     def serve_raw(self, conn, record):
         for step in self.spec["steps"]:
             if step[0] == "send": conn.sendall(to_bytes(step[1], self.subst))
-            elif step[0] == "sleep": time.sleep(step[1])
+            elif step[0] == "sleep": events.gone(conn, within(step[1]))
             elif step[0] == "line":
                 buf = b""
                 while not buf.endswith(b"\n"):
@@ -631,25 +641,14 @@ class Case:
             for f in high.values(): os.close(f)
 
     def wait(self, p, seconds):
-        end = time.time() + seconds
-        while time.time() < end:
-            if p.poll() is not None: return self.status(p.returncode)
-            time.sleep(0.002)
-        try: os.killpg(p.pid, signal.SIGKILL)
-        except OSError: pass
-        p.wait()
+        if events.ended(p.pid, within(seconds)): return self.status(p.wait())
+        events.kill_group(p.pid); p.wait()
         return "timeout"
 
     @staticmethod
     def settle(group, seconds=3):
         """Wait for what the program left behind (a queue program after a lost connection), then end it."""
-        end = time.time() + seconds
-        while time.time() < end:
-            try: os.killpg(group, 0)
-            except OSError: return
-            time.sleep(0.005)
-        try: os.killpg(group, signal.SIGKILL)
-        except OSError: pass
+        if not events.group_ended(group, within(seconds)): events.kill_group(group)
 
     @staticmethod
     def status(code): return code if code >= 0 else "signal %d" % -code
@@ -676,14 +675,14 @@ class Case:
         peers = [Peer(spec, self.sub) for spec in self.c.get("peers", [])]
         for p in peers: p.start()
         if self.w.isolated: names.zone = {k.lower(): v for k, v in self.c.get("dns", {}).items()}
-        swapped, lines, over = [], [], threading.Event()
+        swapped, lines, over = [], [], None
         def listen():
-            while not over.is_set() or select.select([self.w.syslog], [], [], 0)[0]:
-                if select.select([self.w.syslog], [], [], 0.02)[0]: lines.append(self.w.syslog.recv(65536))
+            while over.reader not in select.select([self.w.syslog, over.reader], [], [])[0]: lines.append(self.w.syslog.recv(65536))
+            while select.select([self.w.syslog], [], [], 0)[0]: lines.append(self.w.syslog.recv(65536))
         listener = threading.Thread(target=listen, daemon=True)
         if self.c.get("syslog"):
             while select.select([self.w.syslog], [], [], 0)[0]: self.w.syslog.recv(65536)  # what earlier cases said
-            listener.start()
+            over = events.Bell(); listener.start()
         try:
             for prog, content in self.c.get("swap", {}).items():
                 path = self.w.home + "/bin/" + prog
@@ -719,7 +718,7 @@ class Case:
             out["queue"] = self.queue_files(masks)
             if raw.get("exit") != 0: out["queue"] = {k: v for k, v in out["queue"].items() if k.startswith("todo/")}
         if self.c.get("syslog"):
-            over.set(); listener.join()
+            over.ring(); listener.join(); over.close()
             out["syslog"] = [fix(line) for line in lines]
         if not self.c.get("nofiles"):
             changed = self.changes(masks, self.before, self.snapshot())
@@ -827,7 +826,7 @@ class Case:
             if step[0] == "send":
                 try: sock.settimeout(10); sock.sendall(to_bytes(step[1], self.sub))
                 except OSError: pass
-            elif step[0] == "sleep": time.sleep(step[1])
+            elif step[0] == "sleep": events.first({sock.fileno(): events.READABLE}, within(step[1]))
             elif step[0] == "shut":
                 try: sock.shutdown(socket.SHUT_WR)
                 except OSError: pass
@@ -853,20 +852,35 @@ class Case:
         c, w = self.c, self.w
         log_path, steps, self.daemon = w.eng + "/log", [], None
         open(log_path, "w").close()
-        log = lambda: open(log_path, "rb").read()
-        def wait_log(pattern, count, seconds, start=0):
-            end = time.time() + seconds
-            while time.time() < end:
-                if len(re.findall(pattern, log()[start:], re.M)) >= count: return True
-                time.sleep(0.02)
-            return False
+        def log():
+            with open(log_path, "rb") as f: return f.read()
+        changes, heard = events.Changes(), None
+        changes.watch(log_path, changes.GROWN)
+        for top, _, _ in os.walk(w.home + "/queue/mess"): changes.watch(top, changes.REMOVED)
+        def until(so, end, process=None):
+            """Look whether it is so, again after every change to the log or to the messages in the queue."""
+            while not so():
+                if changes.wait(end, process) is None: return False
+            return True
+        def wait_log(pattern, count, seconds): return until(lambda: len(re.findall(pattern, log(), re.M)) >= count, within(seconds))
         def quiet(seconds=0.35, limit=20):
-            end, size, since = time.time() + limit, -1, time.time()
-            while time.time() < end:
-                now = os.path.getsize(log_path)
-                if now != size: size, since = now, time.time()
-                if time.time() - since > seconds: return
-                time.sleep(0.02)
+            end, size = within(limit), os.path.getsize(log_path)
+            while until(lambda: os.path.getsize(log_path) != size, min(end, within(seconds))) and time.monotonic() < end: size = os.path.getsize(log_path)
+        def complete():
+            """The log has all lines that the case expects but the last, which comes with the end."""
+            lines = log().decode("latin-1").split("\n")[:-1]
+            if c.get("unordered"): lines = [l for l in lines if not l.startswith("status: local")]
+            return len([l for l in lines if not l.startswith(tuple(c.get("drop", [])))]) >= len(c["expect"].get("log", [])) - 1
+        def pause(seconds, following):
+            """Leave it alone for that long, or until there is nothing left to wait for: after HUP, control/locals has been read
+            again; before `idle`, the log is complete; else, no message is left in the queue."""
+            end, daemon = within(seconds), os.pidfd_open(self.daemon.pid)
+            try:
+                if heard:
+                    while "locals" not in (heard.wait(end, daemon) or ["locals"]): pass
+                elif following == "idle": until(complete, end, daemon)
+                else: until(lambda: not any(files for _, _, files in os.walk(w.home + "/queue/mess")), end, daemon)
+            finally: os.close(daemon)
         def ids_path(path):
             if "{ID" not in path: return [path]
             order = []
@@ -875,7 +889,7 @@ class Case:
             m = re.search(r"\{ID(\d+)\}", path); number = order[int(m.group(1)) - 1].decode()
             return [path.replace(m.group(0), number).replace("{H}", str(int(number) % SPLIT))]
         try:
-            for s in c["steps"]:
+            for s, following in zip(c["steps"], c["steps"][1:] + [{"do": "end"}]):
                 do = s["do"]
                 if do == "start":
                     self._forget_trigger()
@@ -902,8 +916,10 @@ class Case:
                 elif do == "wait":
                     if not wait_log(s["log"].encode("latin-1"), s.get("n", 1), s.get("seconds", 15)): steps.append({"missing": s["log"]})
                 elif do == "idle": quiet(s.get("seconds", 0.35))
-                elif do == "sleep": time.sleep(s["seconds"])
-                elif do == "signal": os.kill(self.daemon.pid, getattr(signal, "SIG" + s["name"]))
+                elif do == "sleep": pause(s["seconds"], following["do"])
+                elif do == "signal":
+                    if s["name"] == "HUP": heard = events.Changes(); heard.watch(w.home + "/control", heard.READ)
+                    os.kill(self.daemon.pid, getattr(signal, "SIG" + s["name"]))
                 elif do == "stop":
                     if self.daemon:
                         os.kill(self.daemon.pid, signal.SIGTERM); steps.append({"exit": self.wait(self.daemon, 15)}); self._reap(); self.daemon = None
@@ -941,6 +957,8 @@ class Case:
                 try: os.kill(self.daemon.pid, signal.SIGTERM)
                 except OSError: pass
                 self.wait(self.daemon, 10); self._reap()
+            for opened in (changes, heard):
+                if opened: opened.close()
         data = log()
         return {"log": data.split(b"\n")[:-1] if data.endswith(b"\n") or not data else data.split(b"\n"), "steps": steps}
 

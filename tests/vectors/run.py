@@ -9,10 +9,11 @@ than processors pay. What fails beside others is asked once more alone, and said
 can read, and `--as root` in a private mount name space; `both`, the default for root, does one after the other.
 Without root only `user` is possible, and what needs root is counted as skipped.
 """
-import argparse, glob, json, os, re, shutil, subprocess, sys, tempfile, time
+import argparse, glob, json, os, re, shutil, subprocess, sys, tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
+import events
 import install
 
 WHOLE = {"system": ("qmail-start", "qmail-send", "qmail-clean", "qmail-queue", "qmail-lspawn", "qmail-rspawn", "qmail-local", "qmail-remote")}
@@ -67,7 +68,7 @@ def replay(form, lines, a):
     os.chmod(scratch, 0o755)
     out = scratch + "/vectors"
     os.mkdir(out)
-    for path in (HERE + "/replay.py", HERE + "/differences.txt"): shutil.copy(path, out)
+    for path in (HERE + "/replay.py", HERE + "/events.py", HERE + "/differences.txt"): shutil.copy(path, out)
     with open(out + "/cases.jsonl", "w", encoding="utf-8") as f: f.writelines(lines)
     os.mkdir(scratch + "/tmp")
     argv = ["--cases", out + "/cases.jsonl", "--known", out + "/differences.txt", "--summary", scratch + "/tmp/summary",
@@ -86,6 +87,14 @@ def replay(form, lines, a):
             subprocess.run(["chown", "-R", "%d:%d" % (uid, uid), scratch], check=True)
             argv = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] + argv
     return subprocess.Popen(argv, env=env, cwd=scratch, stdin=subprocess.DEVNULL, stdout=log, stderr=log), scratch, log
+
+
+def first_to_end(running):
+    """Of these runs, one whose process has ended."""
+    runs = {os.pidfd_open(run[2].pid): run for run in running}
+    try: return runs[events.first({fd: events.READABLE for fd in runs})[0]]
+    finally:
+        for fd in runs: os.close(fd)
 
 
 def inside(scratch, bin_dir, rest):
@@ -144,8 +153,7 @@ def main():
         while waiting and len(running) < a.jobs:
             form, heap = waiting.pop(0)
             running.append((form, heap) + replay(form, heap, a))
-        done = next((run for run in running if run[2].poll() is not None), None)
-        if done is None: time.sleep(0.05); continue
+        done = first_to_end(running)
         running.remove(done)
         form, heap = done[:2]
         counts, said = take(form, *done[2:])

@@ -1,7 +1,8 @@
 //! The supervisor with small scripts in the place of the programs: what dies comes back, TERM ends all.
 //!
 //! ```text
-//! test --> this test as supervisor --> bin/qmail-send, bin/qmail-lspawn, ... (scripts, each says that it runs)
+//! test --> this test as supervisor --> bin/qmail-send, bin/qmail-lspawn, ... (scripts, each says that it runs;
+//!                                      those that hear signals become this test once more)
 //! ```
 
 #![allow(
@@ -17,8 +18,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::{Pid, write};
 use supervise::Roles;
 use supervise::supervisor::{Setting, run};
 
@@ -26,6 +27,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("--supervise") => return be_supervisor(&arguments),
+        Some("--stand-in") => return be_stand_in(&arguments),
         Some("--list") if arguments.iter().any(|a| a == "--ignored") => return,
         Some("--list") => return TESTS.iter().for_each(|(name, _)| println!("{name}: test")),
         _ => {}
@@ -90,12 +92,11 @@ fn a_missing_program_is_told_and_the_rest_runs() {
 fn who_dies_first_is_not_blamed_for_following() {
     let mut system = System::start(&[]);
     system.wait_for("qmail-send runs");
-    // It sees its pipe close and ends; qmail-send, which closed it, says so only later.
+    // qmail-clean sees its pipe close and ends; qmail-send, which closed it, only when it is told of that.
     let send = system.pid("qmail-send");
     let program = system.dir.path().join("bin/qmail-send");
     let script = std::fs::read_to_string(&program).unwrap();
-    let dying = script.replace("while :", "trap '' TERM\nexec 5>&- 6<&-\nsleep 0.3\nexit 111\nwhile :");
-    write_program(&program, &dying);
+    write_program(&program, &script.replace("--stand-in send", "--stand-in dying"));
     kill(send, Signal::SIGKILL).unwrap();
     system.wait_for("died (exit 111), starting again in 2 s");
     write_program(&program, &script);
@@ -161,6 +162,39 @@ fn be_supervisor(arguments: &[String]) {
     run(setting).unwrap();
 }
 
+/// `--stand-in server|send|dying NAME`: a program that says that it runs and then waits for signals.
+fn be_stand_in(arguments: &[String]) {
+    let (kind, name) = (arguments.get(1).unwrap().as_str(), arguments.get(2).unwrap());
+    let mut heard = SigSet::empty();
+    heard.add(Signal::SIGTERM);
+    if kind == "send" {
+        heard.add(Signal::SIGHUP);
+    }
+    heard.thread_block().unwrap();
+    // qmail-send's log is its descriptor 0.
+    let say = |what: &str| write(std::io::stdin(), format!("{name} {what}\n").as_bytes()).unwrap();
+    match kind {
+        "server" => {
+            let sockets = std::env::var("LISTEN_FDS").unwrap_or_default();
+            write(std::io::stderr(), format!("{name} {sockets} sockets\n").as_bytes()).unwrap();
+            heard.wait().unwrap();
+        }
+        "send" => {
+            say("runs");
+            while heard.wait().unwrap() == Signal::SIGHUP {
+                say("hears HUP");
+            }
+            say("ends");
+        }
+        _ => {
+            say("runs");
+            drop([5, 6].map(|fd| os::process::inherited_fd(fd).unwrap()));
+            heard.wait().unwrap();
+            std::process::exit(111);
+        }
+    }
+}
+
 struct System {
     dir: tempfile::TempDir,
     supervisor: Child,
@@ -183,25 +217,23 @@ impl System {
         std::fs::write(home.join("control/smtplisten"), "127.0.0.1:0\n").unwrap();
         std::fs::write(home.join("control/programtimeout"), "never\n").unwrap();
         let filter = "echo \"$name runs\" >&2\nwhile read -r line; do :; done\n";
-        // Short naps: a shell hears its signals between two commands.
-        let server =
-            "echo \"$name $LISTEN_FDS sockets\" >&2\ntrap 'exit 0' TERM\nwhile :; do sleep 0.05; done\n";
-        let send = "echo \"$name runs\"\ntrap 'echo \"$name ends\"; exit 0' TERM\ntrap 'echo \"$name hears HUP\"' HUP\nwhile :; do sleep 0.05; done\n";
-        let send = send.replace("echo", "echo >&0");
+        let this = std::env::current_exe().unwrap();
+        let stand_in = |kind: &str| format!("exec '{}' --stand-in {kind} \"$name\"\n", this.display());
+        let (server, send) = (stand_in("server"), stand_in("send"));
         for (name, script) in [
             ("qmail-send", send.as_str()),
             ("qmail-lspawn", filter),
             ("qmail-rspawn", filter),
             ("qmail-clean", filter),
-            ("qmail-queued", server),
-            ("qmail-smtpd", server),
+            ("qmail-queued", &server),
+            ("qmail-smtpd", &server),
         ] {
             if !missing.contains(&name) {
                 write_program(&home.join("bin").join(name), &format!("{HEAD}{script}"));
             }
         }
         let log = std::fs::File::create(home.join("log")).unwrap();
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        let mut command = Command::new(this);
         command.arg("--supervise").arg(home).env("QUAIL_HOME", home);
         for script in logger {
             write_program(&home.join("bin/logger"), script);

@@ -138,13 +138,28 @@ pub fn nothing_unfinished() -> Result<Vec<String>> {
 }
 
 pub fn tests_do_not_sleep() -> Result<Vec<String>> {
-    let needles = [["slee", "p("].concat()];
     let is_test = |path: &str| path.starts_with("tests/") || path.contains("/tests/");
-    Ok(files(".rs")?
-        .iter()
-        .filter(|f| is_test(&f.path))
-        .flat_map(|f| f.lines_with(&needles).collect::<Vec<_>>())
-        .collect())
+    // Not the recorded cases, which name a step so, nor the documents that speak of it.
+    let is_code = |path: &str| !path.ends_with(".jsonl") && !path.ends_with(".md");
+    let mut complaints = Vec::new();
+    for file in files("")?.iter().filter(|f| is_test(&f.path) && is_code(&f.path)) {
+        let naps = file.text.lines().enumerate().filter(|(_, line)| sleeps(line));
+        complaints
+            .extend(naps.map(|(number, line)| format!("{}:{}: {}", file.path, number + 1, line.trim())));
+    }
+    Ok(complaints)
+}
+
+/// Whether a line of Rust, Python or shell sleeps: a call of that name, or the command with a time, also within quotes.
+fn sleeps(line: &str) -> bool {
+    line.match_indices("sleep").any(|(at, word)| {
+        let (before, rest) = (line.get(..at).unwrap_or(""), line.get(at + word.len()..).unwrap_or(""));
+        let time = rest.trim_start_matches([' ', '\t']);
+        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let command =
+            time.len() < rest.len() && time.starts_with(|c: char| c.is_ascii_digit() || ".$\"'{".contains(c));
+        rest.starts_with('(') || is_word && command
+    })
 }
 
 pub fn no_private_paths() -> Result<Vec<String>> {
@@ -168,7 +183,7 @@ pub fn no_private_paths() -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::Source;
+    use super::{Source, sleeps};
 
     #[test]
     fn tests_and_comments_are_not_working_lines() {
@@ -176,5 +191,33 @@ mod tests {
         let source = Source { path: "x.rs".to_owned(), text };
         let lines: Vec<_> = source.working_lines().collect();
         assert_eq!(lines, [(1, "use a; "), (2, ""), (3, "fn b() {}")]);
+    }
+    #[test]
+    fn a_nap_is_found_in_rust_python_and_shell() {
+        // Put together here, so that this file does not complain about itself where it counts as a test.
+        let naps = [
+            "std::thread::{}(pause);",
+            "        time.{}(0.02)",
+            "while :; do {} 0.05; done",
+            "\"{} 3 & exit\"",
+            "\t{} \"$1\"",
+            "tokio::time::{}(x).await",
+            "x = {} .5",
+            "libc::u{}(1)",
+            "format!(\"{} {n}\")",
+        ];
+        for line in naps {
+            assert!(sleeps(&line.replacen("{}", &["sle", "ep"].concat(), 1)), "{line}");
+        }
+        for line in [
+            "",
+            "// Nobody {}s 3 times.",
+            "if step[0] == \"{}\": wait()",
+            "never {}, wait",
+            "{}_millis(now)",
+            "over{} 3",
+        ] {
+            assert!(!sleeps(&line.replacen("{}", &["sle", "ep"].concat(), 1)), "{line}");
+        }
     }
 }

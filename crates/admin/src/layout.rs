@@ -3,6 +3,11 @@
 //! `quail setup` makes it, `quail check` compares with it, `quail adopt` puts programs into it. Documentation
 //! directories of the original (`doc`, `man`, `boot`) are not part of it: nothing reads them.
 
+mod modes;
+
+use modes::FOR_PROGRAMS;
+pub use modes::program_owner;
+
 /// Directories under `mess`, `info`, `local` and `remote` of a new queue (conf-split).
 pub const SPLIT: u64 = 23;
 
@@ -73,23 +78,6 @@ pub fn entries(split: u64) -> Vec<Entry> {
     found
 }
 
-/// Programs that only root runs.
-const FOR_ROOT: [&str; 5] = ["qmail-lspawn", "qmail-start", "qmail-newu", "qmail-newmrh", "quail-start"];
-
-/// Programs that are started by other programs.
-const FOR_PROGRAMS: [&str; 10] = [
-    "qmail-getpw",
-    "qmail-local",
-    "qmail-remote",
-    "qmail-rspawn",
-    "qmail-clean",
-    "qmail-send",
-    "qmail-queued",
-    "splogger",
-    "qmail-pw2u",
-    "qmail-popup",
-];
-
 /// Programs that anybody runs; those that begin with `qmail-` need not be named here.
 const FOR_ALL: [&str; 35] = [
     "bouncesaying",
@@ -135,19 +123,9 @@ pub fn is_program(name: &str) -> bool {
     (ours || FOR_PROGRAMS.contains(&name)) && !name.contains(['.', '/'])
 }
 
-/// Owner and mode of a program.
-pub fn program_owner(name: &str) -> (&'static str, u32) {
-    match name {
-        // The one program that runs setuid.
-        "qmail-queue" => ("qmailq", 0o4711),
-        name if FOR_ROOT.contains(&name) => ("root", 0o700),
-        name if FOR_PROGRAMS.contains(&name) => ("root", 0o711),
-        _ => ("root", 0o755),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::modes::FOR_ROOT;
     use super::*;
 
     #[test]

@@ -1,28 +1,15 @@
 //! What lies where in which package.
 
+/// What `quail setup` and `quail check` go by.
+#[path = "../../../crates/admin/src/layout/modes.rs"]
+mod modes;
+
 use crate::tree;
 use anyhow::{Context, Result, bail};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Programs that only root runs.
-const FOR_ROOT: [&str; 5] = ["qmail-lspawn", "qmail-start", "qmail-newu", "qmail-newmrh", "quail-start"];
-
-/// Programs that are started by other programs.
-const FOR_PROGRAMS: [&str; 10] = [
-    "qmail-clean",
-    "qmail-getpw",
-    "qmail-local",
-    "qmail-popup",
-    "qmail-pw2u",
-    "qmail-queued",
-    "qmail-remote",
-    "qmail-rspawn",
-    "qmail-send",
-    "splogger",
-];
 
 /// What the mail transport agent of a host has, in the path and as a manual page.
 const OF_THE_MTA: [&str; 3] = ["sendmail", "mailq", "newaliases"];
@@ -155,13 +142,19 @@ impl Contents {
     }
 }
 
-/// The mode of a program (contract 1.3). qmail-queue becomes setuid when it is installed, by dpkg-statoverride: its owner
-/// has no number before that.
+/// The mode of a program. qmail-queue becomes setuid when it is installed, by dpkg-statoverride: its owner has no number
+/// before that.
 fn mode(program: &str) -> u32 {
-    match program {
-        "qmail-queue" => 0o711,
-        name if FOR_ROOT.contains(&name) => 0o700,
-        name if FOR_PROGRAMS.contains(&name) => 0o711,
-        _ => 0o755,
+    modes::program_owner(program).1 & 0o777
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mode;
+
+    #[test]
+    fn programs_have_the_modes_of_an_installation_but_for_the_setuid_bit() {
+        let modes = ["qmail-queue", "qmail-lspawn", "splogger", "qmail-smtpd"].map(mode);
+        assert_eq!(modes, [0o711, 0o700, 0o711, 0o755]);
     }
 }

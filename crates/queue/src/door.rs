@@ -29,6 +29,7 @@
 //! Trouble while writing is remembered and told by `finish`, as in the original's library. A hand-off that is dropped
 //! before `finish` leaves nothing that is ever delivered.
 
+mod error_text;
 pub mod launch;
 mod program;
 mod service_client;

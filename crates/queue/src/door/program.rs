@@ -1,16 +1,17 @@
 //! The door by a program: `QMAILQUEUE` or `bin/qmail-queue`, with the message on its descriptor 0 and the envelope
 //! on 1 ([`launch`](super::launch)).
 
+use super::error_text::ErrorText;
 use super::launch::{LaunchError, Launched, launch};
 use super::{Accepted, BUFFER_BYTES, Refused, Surroundings, Way};
-use contracts::queue_exit::{
-    CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, QueueExit, WAIT_FAILED_TEXT,
-};
+use contracts::queue_exit::{CRASHED_TEXT, LOCAL_ERROR_TEXT, QueueExit, WAIT_FAILED_TEXT};
+use nix::poll::PollFlags;
 use std::{
     ffi::OsStr,
-    io::{self, PipeReader, PipeWriter, Read, Write},
+    io::{self, PipeWriter, Write},
+    os::fd::AsFd,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
 };
 
 /// A queue program under way.
@@ -19,7 +20,7 @@ pub(super) struct Program {
     child: Child,
     message: Option<PipeWriter>,
     envelope: Option<PipeWriter>,
-    errors: PipeReader,
+    errors: ErrorText,
     buffer: Vec<u8>,
     failed: bool,
     waited: bool,
@@ -38,15 +39,20 @@ pub(super) fn start(home: &Path, program: &OsStr, around: &Surroundings<'_>) -> 
         Ok(())
     };
     match launch(home, program, arrange) {
-        Ok(Launched { child, message, envelope, errors }) => Ok(Way::Program(Program {
-            child,
-            message: Some(message),
-            envelope: Some(envelope),
-            errors,
-            buffer: Vec::with_capacity(BUFFER_BYTES),
-            failed: false,
-            waited: false,
-        })),
+        Ok(Launched { child, message, envelope, errors }) => {
+            for pipe in [&message, &envelope] {
+                os::packet::set_nonblocking(pipe, true)?;
+            }
+            Ok(Way::Program(Program {
+                child,
+                message: Some(message),
+                envelope: Some(envelope),
+                errors: ErrorText::of(errors)?,
+                buffer: Vec::with_capacity(BUFFER_BYTES),
+                failed: false,
+                waited: false,
+            }))
+        }
         Err(LaunchError::NoProcess(error)) => Err(error),
         Err(LaunchError::HomeDirectory) => Ok(Way::Impossible(QueueExit::HomeDirectory)),
         Err(LaunchError::NotExecutable) => Ok(Way::Impossible(QueueExit::NotExecutable)),
@@ -87,7 +93,7 @@ impl Program {
 
     fn write(&mut self, bytes: &[u8]) {
         let pipe = self.message.as_mut().or(self.envelope.as_mut());
-        self.failed |= pipe.is_none_or(|pipe| pipe.write_all(bytes).is_err());
+        self.failed |= pipe.is_none_or(|pipe| write_all(pipe, bytes, &mut self.errors).is_err());
     }
 
     pub(super) fn finish(mut self) -> Result<Accepted, Refused> {
@@ -98,28 +104,41 @@ impl Program {
         self.message = None;
         self.envelope = None;
         let qp = u64::from(self.child.id());
-        self.waited = true;
-        let Ok(status) = self.child.wait() else {
+        let Ok(status) = self.wait() else {
             return Err(Refused::because(WAIT_FAILED_TEXT, qp));
         };
         match status.code().map(u8::try_from) {
             None | Some(Err(_)) => Err(Refused::because(CRASHED_TEXT, qp)),
             Some(Ok(0)) if self.failed => Err(Refused::because(LOCAL_ERROR_TEXT, qp)),
             Some(Ok(0)) => Ok(Accepted { qp }),
-            Some(Ok(code)) => Err(Refused::with(code, &self.custom_text(), qp)),
+            Some(Ok(code)) => Err(Refused::with(code, self.errors.whole(), qp)),
         }
     }
 
-    /// What the child left on the error pipe. It is dead, so this does not wait: a grandchild may hold the other end.
-    fn custom_text(&mut self) -> Vec<u8> {
-        let mut text = Vec::new();
-        if nix::fcntl::fcntl(&self.errors, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
-            .is_ok()
-        {
-            let _ = (&mut self.errors).take(CUSTOM_TEXT_MAX_BYTES as u64).read_to_end(&mut text);
+    /// Waits for the end of the child, and listens to it until then. Whatever comes of the listening, the child's status
+    /// is what counts: it may have queued the message.
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        self.waited = true;
+        if let Ok(end) = os::child::exit_descriptor(&self.child) {
+            let _ = self.errors.hear_until(end.as_fd(), PollFlags::POLLIN);
         }
-        text
+        self.child.wait()
     }
+}
+
+/// Writes to a child that may be saying something before it reads on.
+fn write_all(pipe: &mut PipeWriter, mut bytes: &[u8], errors: &mut ErrorText) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match pipe.write(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                errors.hear_until(pipe.as_fd(), PollFlags::POLLOUT)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Program {
@@ -127,7 +146,7 @@ impl Drop for Program {
         self.message = None;
         self.envelope = None;
         if !self.waited {
-            let _ = self.child.wait();
+            let _ = self.wait();
         }
     }
 }

@@ -265,6 +265,24 @@ fn qmailqueue_names_a_program_relative_to_home_and_may_say_why_it_refuses() {
 }
 
 #[test]
+fn a_program_may_say_more_than_a_pipe_holds_whenever_it_likes() {
+    let _alone = alone();
+    let home = home();
+    let talk = "head -c 300000 /dev/zero | tr '\\0' x >&4";
+    for (when, body) in [
+        ("first", format!("printf D >&4; {talk}; cat >/dev/null; exit 82")),
+        ("last", format!("cat >/dev/null; printf D >&4; {talk}; exit 82")),
+    ] {
+        script(home.path(), when, &body);
+        let door = Door::new(home.path(), Some(when.into()));
+        let refused = send(&door, &[b'm'; 300_000], &[b"r@y"]).unwrap_err();
+        let kept = contracts::queue_exit::CUSTOM_TEXT_MAX_BYTES;
+        assert_eq!((refused.text(), refused.is_permanent()), (&vec![b'x'; kept - 1][..], true), "{when}");
+        drop(door.open().unwrap());
+    }
+}
+
+#[test]
 fn a_program_s_environment_names_one_more_descriptor_for_its_text() {
     let _alone = alone();
     let home = home();

@@ -210,6 +210,19 @@ async fn programs_refuse_in_their_own_words_on_either_descriptor() {
 }
 
 #[tokio::test]
+async fn a_program_may_talk_before_it_reads() {
+    let home = home();
+    program(
+        home.path(),
+        "bin/qmail-queue",
+        "printf D >&6; head -c 300000 /dev/zero | tr '\\0' x >&6; cat >/dev/null; exit 82",
+    );
+    let (mut client, _outcome) = session(home.path(), Arc::new(Door::new(home.path(), None)));
+    say(&mut client, &[OPENED, &"a line of the message\r\n".repeat(20_000), ".\r\n"].concat()).await;
+    hear(&mut client, "554 xxxx").await;
+}
+
+#[tokio::test]
 async fn a_lost_client_leaves_a_program_with_an_envelope_that_never_ends() {
     let home = home();
     let fifo = home.path().join("fifo");

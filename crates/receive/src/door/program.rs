@@ -4,7 +4,9 @@ use super::Connection;
 use crate::verdict::Verdict;
 use contracts::queue_exit::{CRASHED_TEXT, CUSTOM_TEXT_MAX_BYTES, LOCAL_ERROR_TEXT, WAIT_FAILED_TEXT};
 use queue::door::launch::{LaunchError, Launched, launch};
+use std::convert::Infallible;
 use std::ffi::OsStr;
+use std::io::{PipeReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,6 +15,9 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 
+/// What is read at once from the error pipe.
+const PIECE_BYTES: usize = 4096;
+
 /// A running queue program.
 #[derive(Debug)]
 pub struct Program {
@@ -20,7 +25,7 @@ pub struct Program {
     ended: AsyncFd<OwnedFd>,
     message: pipe::Sender,
     envelope: pipe::Sender,
-    errors: pipe::Receiver,
+    errors: ErrorText,
     failed: bool,
 }
 
@@ -46,7 +51,7 @@ pub fn start(home: &Path, program: &OsStr, over: Option<&Connection>) -> Result<
         child,
         message: pipe::Sender::from_owned_fd(message.into())?,
         envelope: pipe::Sender::from_owned_fd(envelope.into())?,
-        errors: pipe::Receiver::from_owned_fd(errors.into())?,
+        errors: ErrorText { pipe: pipe::Receiver::from_owned_fd(errors.into())?, text: Vec::new() },
         failed: false,
     })
 }
@@ -55,7 +60,7 @@ impl Program {
     /// Sends message bytes.
     pub async fn write(&mut self, bytes: &[u8]) {
         if !self.failed {
-            self.failed = self.message.write_all(bytes).await.is_err();
+            self.failed = self.errors.heard_during(self.message.write_all(bytes)).await.is_err();
         }
     }
 
@@ -66,54 +71,73 @@ impl Program {
         // The program reads the message to its end before it looks at the envelope.
         drop(message);
         if !failed {
-            failed = envelope_pipe.write_all(envelope).await.is_err();
+            failed = errors.heard_during(envelope_pipe.write_all(envelope)).await.is_err();
         }
         // After trouble the final NUL is missing, and the program queues nothing.
         drop(envelope_pipe);
-        let text = wait_and_read(&ended, &mut errors).await;
+        let _ = errors.heard_during(ended.readable()).await;
         let qp = u64::from(child.id());
         match child.wait() {
             Err(_) => Verdict::refused(WAIT_FAILED_TEXT),
-            Ok(status) => verdict(status, qp, &text, failed),
+            Ok(status) => verdict(status, qp, &errors.whole(), failed),
         }
     }
 
     /// Lets go of it: without the end of the envelope it queues nothing. Its end is awaited in the background.
     pub fn abandon(self) {
-        let Self { mut child, ended, message, envelope, errors, .. } = self;
+        let Self { mut child, ended, message, envelope, mut errors, .. } = self;
         drop((message, envelope));
         tokio::spawn(async move {
-            let _ = ended.readable().await;
+            let _ = errors.heard_during(ended.readable()).await;
             let _ = child.wait();
-            drop(errors);
         });
     }
 }
 
-/// Waits for the end of the program; keeps the start of what it says on the error pipe and swallows the rest, so
-/// that it never blocks there.
-async fn wait_and_read(ended: &AsyncFd<OwnedFd>, errors: &mut pipe::Receiver) -> Vec<u8> {
-    let mut text = Vec::new();
-    let mut buffer = [0u8; 512];
-    let mut open = true;
-    let mut keep = |bytes: &[u8]| {
-        let room = CUSTOM_TEXT_MAX_BYTES.saturating_sub(text.len());
-        text.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-    };
-    loop {
+/// The error pipe, and the start of what has come out of it. The rest is read and forgotten: a program that says more
+/// than the pipe holds would wait for us, who wait for it.
+#[derive(Debug)]
+struct ErrorText {
+    pipe: pipe::Receiver,
+    text: Vec<u8>,
+}
+
+impl ErrorText {
+    /// Listens for as long as `work` takes.
+    async fn heard_during<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::select! {
-            _ = ended.readable() => break,
-            read = errors.read(&mut buffer), if open => match read {
-                Ok(0) | Err(_) => open = false,
-                Ok(n) => keep(buffer.get(..n).unwrap_or_default()),
-            },
+            biased;
+            done = work => done,
+            never = self.hear() => match never {},
         }
     }
-    // What it said last; a grandchild may still hold the pipe, so its end is not awaited.
-    while let Ok(n @ 1..) = errors.try_read(&mut buffer) {
-        keep(buffer.get(..n).unwrap_or_default());
+
+    async fn hear(&mut self) -> Infallible {
+        let mut piece = [0; PIECE_BYTES];
+        while let Ok(count @ 1..) = self.pipe.read(&mut piece).await {
+            keep(&mut self.text, piece.get(..count).unwrap_or_default());
+        }
+        std::future::pending().await
     }
-    text
+
+    /// All of it that counts, once the program has ended. The pipe itself is asked: that it can be read may not have
+    /// been heard of here, though the end has been. A grandchild may still hold it, so its end is not awaited.
+    fn whole(self) -> Vec<u8> {
+        let Self { pipe, mut text } = self;
+        let Ok(pipe) = pipe.into_nonblocking_fd() else { return text };
+        let (mut pipe, mut piece) = (PipeReader::from(pipe), [0; PIECE_BYTES]);
+        while text.len() < CUSTOM_TEXT_MAX_BYTES
+            && let Ok(count @ 1..) = pipe.read(&mut piece)
+        {
+            keep(&mut text, piece.get(..count).unwrap_or_default());
+        }
+        text
+    }
+}
+
+fn keep(text: &mut Vec<u8>, bytes: &[u8]) {
+    let room = CUSTOM_TEXT_MAX_BYTES.saturating_sub(text.len());
+    text.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
 }
 
 fn verdict(status: ExitStatus, qp: u64, text: &[u8], failed: bool) -> Verdict {

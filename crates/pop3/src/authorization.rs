@@ -66,14 +66,21 @@ pub struct Authorization {
 impl Authorization {
     /// One line, without its LF.
     pub fn line(&mut self, line: &[u8]) -> Step {
-        self.commands = self.commands.saturating_add(1);
-        if self.commands > COMMANDS_MAX {
-            return Step::Last(b"-ERR too many commands\r\n".to_vec());
-        }
         match Command::parse(line) {
+            _ if self.is_one_too_many() => too_many(),
             Ok(command) => self.command(command),
             Err(NoCommand::Nul) => error("syntax error"),
         }
+    }
+
+    /// A line that was longer than any that is read.
+    pub fn line_too_long(&mut self) -> Step {
+        if self.is_one_too_many() { too_many() } else { error("syntax error") }
+    }
+
+    fn is_one_too_many(&mut self) -> bool {
+        self.commands = self.commands.saturating_add(1);
+        self.commands > COMMANDS_MAX
     }
 
     fn command(&mut self, command: Command<'_>) -> Step {
@@ -121,6 +128,10 @@ fn okay() -> Step {
     Step::Reply(b"+OK \r\n".to_vec())
 }
 
+fn too_many() -> Step {
+    Step::Last(b"-ERR too many commands\r\n".to_vec())
+}
+
 fn error(text: &str) -> Step {
     Step::Reply(format!("-ERR {text}\r\n").into_bytes())
 }
@@ -164,10 +175,13 @@ mod tests {
 
     #[test]
     fn who_talks_on_and_on_is_cut_off() {
-        let mut session = Authorization::default();
-        let ended = (0..COMMANDS_MAX).any(|_| !matches!(session.line(b"NOOP"), Step::Reply(_)));
-        assert!(!ended);
-        assert!(matches!(session.line(b"NOOP"), Step::Last(_)));
+        let says: [fn(&mut Authorization) -> Step; 2] = [|s| s.line(b"NOOP"), Authorization::line_too_long];
+        for say in says {
+            let mut session = Authorization::default();
+            let ended = (0..COMMANDS_MAX).any(|_| !matches!(say(&mut session), Step::Reply(_)));
+            assert!(!ended);
+            assert!(matches!(say(&mut session), Step::Last(_)));
+        }
     }
 
     #[test]

@@ -35,17 +35,17 @@ fn session(wire: &mut Wire, host: &[u8], checker: &[OsString]) -> io::Result<()>
     let timestamp = timestamp(std::process::id(), now.as_secs(), host);
     wire.say(&greeting(&timestamp))?;
     let mut authorization = Authorization::default();
+    // All of it together may take as long as one silence: a stranger is not to hold a place for ever.
+    let end = began.checked_add(PATIENCE).unwrap_or(began);
     loop {
-        // All of it together may take as long as one silence: a stranger is not to hold a place for ever.
-        wire.set_patience(PATIENCE.saturating_sub(began.elapsed()));
-        let step = match wire.line_alone()? {
+        let step = match wire.line_alone(end)? {
             None => return Ok(()),
             Some(Line::Line(mut line)) => {
                 let step = authorization.line(&line);
                 os::memory::wipe(&mut line);
                 step
             }
-            Some(Line::TooLong) => Step::Reply(b"-ERR syntax error\r\n".to_vec()),
+            Some(Line::TooLong) => authorization.line_too_long(),
         };
         match step {
             Step::Reply(text) => wire.say(&text)?,

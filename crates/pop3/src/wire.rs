@@ -7,7 +7,7 @@ use nix::sys::socket::{MsgFlags, send};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::LINE_MAX_BYTES;
 
@@ -56,27 +56,23 @@ impl Wire {
         }
     }
 
-    /// Waits no longer than this from now on.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
-    }
-
     /// The descriptors, for the next program on them.
     pub fn descriptors(&self) -> (&File, &File) {
         (&self.input, &self.output)
     }
 
-    /// The next line, and not a byte more: what follows belongs to the next program (D58). `None`: the end.
-    pub fn line_alone(&mut self) -> io::Result<Option<Line>> {
-        self.next_line(1)
+    /// The next line, and not a byte more: what follows belongs to the next program (D58). It is to be there by `end`,
+    /// however busy the other side is. `None`: the end.
+    pub fn line_alone(&mut self, end: Instant) -> io::Result<Option<Line>> {
+        self.next_line(1, Some(end))
     }
 
     /// The next line; more may be read ahead. What was said is sent before there is any waiting. `None`: the end.
     pub fn line(&mut self) -> io::Result<Option<Line>> {
-        self.next_line(LINE_MAX_BYTES)
+        self.next_line(LINE_MAX_BYTES, None)
     }
 
-    fn next_line(&mut self, at_once: usize) -> io::Result<Option<Line>> {
+    fn next_line(&mut self, at_once: usize, end: Option<Instant>) -> io::Result<Option<Line>> {
         let mut too_long = false;
         loop {
             let fresh = self.read.get(self.unread..).unwrap_or_default();
@@ -93,7 +89,11 @@ impl Wire {
                 too_long = true;
                 self.forget();
             }
-            if !self.fill(at_once)? {
+            let patience = match end.map(|end| end.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return Err(io::ErrorKind::TimedOut.into()),
+                left => left.unwrap_or(self.patience),
+            };
+            if !self.fill(at_once, patience)? {
                 return Ok(None);
             }
         }
@@ -102,9 +102,8 @@ impl Wire {
     /// Forgets what has come and nobody will read: a socket that is closed over it makes the other side forget what we
     /// said last.
     pub fn drain(&mut self) {
-        self.patience = Duration::ZERO;
         for _ in 0..DRAINED_PIECES_MAX {
-            if !self.fill(LINE_MAX_BYTES).unwrap_or(false) {
+            if !self.fill(LINE_MAX_BYTES, Duration::ZERO).unwrap_or(false) {
                 return;
             }
             self.forget();
@@ -112,11 +111,11 @@ impl Wire {
     }
 
     /// False at the end.
-    fn fill(&mut self, at_once: usize) -> io::Result<bool> {
+    fn fill(&mut self, at_once: usize, patience: Duration) -> io::Result<bool> {
         self.flush()?;
         self.read.drain(..self.unread);
         self.unread = 0;
-        wait(&self.input, PollFlags::POLLIN, self.patience)?;
+        wait(&self.input, PollFlags::POLLIN, patience)?;
         let mut piece = [0; LINE_MAX_BYTES];
         let room = piece.get_mut(..at_once).unwrap_or_default();
         let count = loop {
@@ -196,6 +195,10 @@ mod tests {
         (Wire::new(ours.try_clone().unwrap().into(), ours.into()), theirs)
     }
 
+    fn later() -> Instant {
+        Instant::now() + PATIENCE
+    }
+
     fn line(text: &str) -> Option<Line> {
         Some(Line::Line(text.into()))
     }
@@ -204,7 +207,7 @@ mod tests {
     fn a_line_alone_leaves_the_rest_to_others() {
         let (mut wire, mut peer) = pair();
         peer.write_all(b"PASS x\r\nSTAT\r\nQUIT\r\n").unwrap();
-        assert_eq!(wire.line_alone().unwrap(), line("PASS x\r"));
+        assert_eq!(wire.line_alone(later()).unwrap(), line("PASS x\r"));
         let mut rest = [0; 12];
         wire.descriptors().0.read_exact(&mut rest).unwrap();
         assert_eq!(&rest, b"STAT\r\nQUIT\r\n");
@@ -229,7 +232,7 @@ mod tests {
                 peer.write_all(&[b'x'; 3 * LINE_MAX_BYTES]).unwrap();
                 peer.write_all(b"\nNOOP\n").unwrap();
             });
-            let mut next = || if alone { wire.line_alone() } else { wire.line() };
+            let mut next = || if alone { wire.line_alone(later()) } else { wire.line() };
             assert_eq!(next().unwrap(), Some(Line::TooLong));
             assert_eq!(next().unwrap(), line("NOOP"));
             writer.join().unwrap();
@@ -237,15 +240,27 @@ mod tests {
     }
 
     #[test]
+    fn who_talks_on_and_on_has_no_more_time_than_others() {
+        for flood in [&[b'x'; LINE_MAX_BYTES][..], b"x"] {
+            let (mut wire, mut peer) = pair();
+            let talking = std::thread::spawn(move || while peer.write_all(flood).is_ok() {});
+            let told = wire.line_alone(Instant::now() + Duration::from_millis(5));
+            assert_eq!(told.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            drop(wire);
+            talking.join().unwrap();
+        }
+    }
+
+    #[test]
     fn patience_ends_in_both_directions() {
         let (mut wire, _peer) = pair();
-        wire.set_patience(Duration::from_millis(5));
+        wire.patience = Duration::from_millis(5);
         assert_eq!(wire.line().unwrap_err().kind(), io::ErrorKind::TimedOut);
         let filled = (0..10_000).find_map(|_| wire.say(&[b'x'; 4096]).err());
         assert_eq!(filled.unwrap().kind(), io::ErrorKind::TimedOut);
         let (reader, writer) = std::io::pipe().unwrap();
         let mut wire = Wire::new(reader.try_clone().unwrap().into(), writer.into());
-        wire.set_patience(Duration::from_millis(5));
+        wire.patience = Duration::from_millis(5);
         let filled = (0..100).find_map(|_| wire.say(&[b'x'; 4096]).err());
         assert_eq!(filled.unwrap().kind(), io::ErrorKind::TimedOut);
     }

@@ -8,9 +8,11 @@
 //! - [`expansion`]: from an address to everything that is to be done for it
 //! - [`fastforward`]: does it
 //! - [`dot_forward`]: does what a `.forward` file says
+//! - [`conversion`]: from one form to another: newaliases and so on
 //! - [`replace`]: a new file in the place of an old one
 
 pub mod alias_file;
+pub mod conversion;
 pub mod dot_forward;
 pub mod entry;
 pub mod expansion;

@@ -2,6 +2,7 @@
 
 use super::entry::{self, Entry};
 use super::instruction::{Instruction, owner_key, target_key};
+use super::table::Records;
 use super::{items, pieces};
 use crate::rewrite::Rewriter;
 use message::token::{Token, unquote};
@@ -17,9 +18,6 @@ pub struct LineError {
     /// What is wrong.
     pub why: String,
 }
-
-/// Key and data, in the order of the file.
-pub type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Reads a whole file.
 pub fn read(text: &[u8], rewriter: &Rewriter<'_>) -> Result<Records, LineError> {

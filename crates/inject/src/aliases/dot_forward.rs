@@ -2,7 +2,7 @@
 
 use super::entry::{self, Entry, single_address};
 use super::instruction::Instruction;
-use super::{Completion, TEXT_MAX_BYTES, items, shell};
+use super::{Completion, items, replace, shell};
 use crate::dotqmail::Ending;
 use crate::dotqmail::forward::send_on;
 use crate::environment::Environment;
@@ -58,16 +58,14 @@ pub fn run(
             Ok(()) => Ending::silent(if wishes.direct { 0 } else { 99 }),
             Err(error) => Ending::trouble(NAME, "unable to print", &error),
         },
-        Ok(wishes) => carry_out(&wishes, environment, input, rewind, door),
+        Ok(wishes) => carry_out(&wishes, environment, input, rewind, door).unwrap_or_else(|ending| ending),
     }
 }
 
 fn wishes(files: &[Vec<u8>], environment: &Environment, completion: &Completion) -> Result<Wishes, Ending> {
     for file in files {
-        let mut text = Vec::new();
-        let opened = std::fs::File::open(OsStr::from_bytes(file));
-        match opened.and_then(|opened| opened.take(TEXT_MAX_BYTES).read_to_end(&mut text)) {
-            Ok(_) => {}
+        let text = match std::fs::File::open(OsStr::from_bytes(file)).and_then(replace::text) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
                 return Err(Ending::trouble(
@@ -76,7 +74,7 @@ fn wishes(files: &[Vec<u8>], environment: &Environment, completion: &Completion)
                     &error,
                 ));
             }
-        }
+        };
         let wishes = read(&text, environment, completion)
             .map_err(|text| Ending::fatal(NAME, 111, &[file.as_slice(), b" ", text.as_bytes()].concat()))?;
         if wishes != Wishes::default() {
@@ -159,30 +157,20 @@ fn carry_out(
     input: &mut dyn Read,
     rewind: &mut dyn FnMut() -> io::Result<()>,
     door: &Door,
-) -> Ending {
-    let unable = |error| Ending::trouble(NAME, "unable to rewind input", &error);
-    for command in &wishes.programs {
-        if let Err(error) = rewind() {
-            return unable(error);
-        }
-        let program = Instruction::ProgramWithHead(command.clone());
-        if let Err(ending) = shell::run(NAME, &program, environment, input) {
-            return ending;
-        }
-    }
+) -> Result<Ending, Ending> {
+    let programs: Vec<_> = wishes.programs.iter().cloned().map(Instruction::ProgramWithHead).collect();
+    shell::run_all(NAME, programs.iter(), environment, input, rewind)?;
     // qmail-local gives the message to the next line from its beginning.
     let exit = if wishes.direct { 0 } else { 99 };
     if wishes.recipients.is_empty() {
-        return Ending::silent(exit);
+        return Ok(Ending::silent(exit));
     }
     let Some(sender) = environment.first(&["NEWSENDER", "SENDER"]) else {
-        return Ending::fatal(NAME, 100, b"NEWSENDER not set");
+        return Err(Ending::fatal(NAME, 100, b"NEWSENDER not set"));
     };
-    if let Err(error) = rewind() {
-        return unable(error);
-    }
+    shell::to_beginning(NAME, rewind)?;
     let ending = send_on(NAME, sender, &wishes.recipients, environment, input, door);
-    if ending.exit == 0 { Ending { exit, ..ending } } else { ending }
+    Ok(if ending.exit == 0 { Ending { exit, ..ending } } else { ending })
 }
 
 #[cfg(test)]

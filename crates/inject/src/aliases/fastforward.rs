@@ -61,7 +61,7 @@ pub fn run(
             Err(error) => Ending::trouble(NAME, "unable to print", &error),
         };
     }
-    let ending = carry_out(&expansion, environment, input, rewind, door);
+    let ending = carry_out(&expansion, environment, input, rewind, door).unwrap_or_else(|ending| ending);
     if ending.exit == 0 && pass_through { Ending { exit: 99, ..ending } } else { ending }
 }
 
@@ -112,24 +112,15 @@ fn carry_out(
     input: &mut dyn Read,
     rewind: &mut dyn FnMut() -> io::Result<()>,
     door: &Door,
-) -> Ending {
-    let unable = |error| Ending::trouble(NAME, "unable to rewind input", &error);
-    for program in expansion.programs.iter().filter(|program| !matches!(program, Instruction::Forward(_))) {
-        if let Err(error) = rewind() {
-            return unable(error);
-        }
-        if let Err(ending) = shell::run(NAME, program, environment, input) {
-            return ending;
-        }
-    }
+) -> Result<Ending, Ending> {
+    let programs = expansion.programs.iter().filter(|program| !matches!(program, Instruction::Forward(_)));
+    shell::run_all(NAME, programs, environment, input, rewind)?;
     if expansion.recipients.is_empty() {
-        return Ending::silent(0);
+        return Ok(Ending::silent(0));
     }
     let Some(sender) = sender(expansion, environment) else {
-        return Ending::fatal(NAME, 100, b"$SENDER must be set");
+        return Err(Ending::fatal(NAME, 100, b"$SENDER must be set"));
     };
-    if let Err(error) = rewind() {
-        return unable(error);
-    }
-    send_on(NAME, sender, &expansion.recipients, environment, input, door)
+    shell::to_beginning(NAME, rewind)?;
+    Ok(send_on(NAME, sender, &expansion.recipients, environment, input, door))
 }

@@ -5,13 +5,31 @@ use crate::dotqmail::Ending;
 use crate::dotqmail::feed::Feed;
 use crate::environment::Environment;
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
-/// Runs it for `program`, with the message, whose reading is at its beginning, on its standard input. `Err` ends the
-/// delivery.
-pub(super) fn run(
+/// Runs them for `program`, each with the message on its standard input, from its beginning. `Err` ends the delivery.
+pub(super) fn run_all<'i>(
+    program: &str,
+    instructions: impl Iterator<Item = &'i Instruction>,
+    environment: &Environment,
+    input: &mut dyn Read,
+    rewind: &mut dyn FnMut() -> io::Result<()>,
+) -> Result<(), Ending> {
+    for instruction in instructions {
+        to_beginning(program, rewind)?;
+        run(program, instruction, environment, input)?;
+    }
+    Ok(())
+}
+
+/// Puts the message to its beginning.
+pub(super) fn to_beginning(program: &str, rewind: &mut dyn FnMut() -> io::Result<()>) -> Result<(), Ending> {
+    rewind().map_err(|error| Ending::trouble(program, "unable to rewind input", &error))
+}
+
+fn run(
     program: &str,
     instruction: &Instruction,
     environment: &Environment,

@@ -14,6 +14,13 @@ pub struct Ending {
     pub text: Vec<u8>,
 }
 
+/// What went well ends in silence.
+impl From<Result<(), Ending>> for Ending {
+    fn from(result: Result<(), Ending>) -> Self {
+        result.err().unwrap_or_else(|| Self::silent(0))
+    }
+}
+
 impl Ending {
     /// An exit code and no words.
     pub fn silent(exit: u8) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use netstring::{Answer, Length};
 use smtp::reply::{KEPT_TEXT_BYTES, Reply};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -40,7 +40,8 @@ enum Stop {
 }
 
 struct Conversation {
-    stream: TcpStream,
+    /// What is read at once is more than a byte: a server may say as much as it likes.
+    stream: BufReader<TcpStream>,
     limit: Duration,
     end: Instant,
 }
@@ -55,7 +56,8 @@ pub async fn transact(
     let seconds = Duration::from_secs(message.length / SLOWEST_BYTES_PER_SECOND);
     let whole = limit.saturating_mul(REPLIES_PER_MESSAGE).saturating_add(seconds);
     let now = Instant::now();
-    let mut conversation = Conversation { stream, limit, end: now.checked_add(whole).unwrap_or(now) };
+    let end = now.checked_add(whole).unwrap_or(now);
+    let mut conversation = Conversation { stream: BufReader::new(stream), limit, end };
     let ended = |recipients, verdict| Outcome { recipients, verdict, going_away: false };
     match conversation.offer(addresses, message).await {
         Ok(()) => {}

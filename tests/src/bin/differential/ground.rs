@@ -18,12 +18,9 @@ pub const AWAY: &str = "away.example";
 const SILENT: [&str; 3] = ["status: ", "quail: ", "qmail-smtpd: "];
 
 /// Without numbers, and the failures in a bounce in an order that does not depend on which came first.
-fn in_order(text: &str) -> String {
+pub fn in_order(text: &str) -> String {
     let text = shape::of(text);
-    if !text.starts_with("Return-Path: <>\n") {
-        return text;
-    }
-    let (head, copy) = text.split_once("--- Below this line").unwrap_or((&text, ""));
+    let Some((head, copy)) = text.split_once("--- Below this line") else { return text };
     let mut parts: Vec<&str> = head.split("\n\n").collect();
     parts.sort_unstable();
     format!("{}\n--- Below this line{copy}", parts.join("\n\n"))
@@ -80,9 +77,9 @@ impl Ground {
         self.running = true;
     }
 
-    /// Everything stopped in order.
+    /// What empties the queue stopped in order; who fills it stays.
     pub fn stop(&mut self) {
-        self.world.stop();
+        self.world.stop_supervised();
         self.running = false;
     }
 
@@ -90,7 +87,7 @@ impl Ground {
     pub fn finish(mut self) {
         self.smtp = None;
         if self.running {
-            self.world.stop();
+            self.stop();
         }
     }
 
@@ -127,6 +124,20 @@ impl Ground {
         }
     }
 
+    /// The next message at the sink, with its envelope. Line ends other than CR LF are shown.
+    pub fn received(&self) -> String {
+        let message = self.sink.receive();
+        let body = String::from_utf8_lossy(&message.body).replace("\r\n", "\0").replace('\n', "\\n");
+        in_order(&format!("{} to {:?}\n{}", message.from, message.to, body.replace('\0', "\n")))
+    }
+
+    /// The next messages at the sink, in the order of their texts.
+    pub fn received_many(&self, count: usize) -> String {
+        let mut texts: Vec<String> = (0..count).map(|_| self.received()).collect();
+        texts.sort();
+        texts.join("\n")
+    }
+
     /// The home of a user.
     pub fn home(&self, user: &str) -> PathBuf {
         space::home_of(self.world.scratch(), user)
@@ -150,12 +161,17 @@ impl Ground {
         chown(&path, Some(account.uid), Some(account.gid)).unwrap();
     }
 
+    /// `.qmail` files of joe's, by extension.
+    pub fn dot_qmail(&self, files: &[(&str, &str)]) {
+        for (extension, text) in files {
+            self.write("joe", &format!(".qmail-{extension}"), text, 0o600);
+        }
+    }
+
     /// What the log says, but for the status lines, in an order that does not depend on who was faster.
     pub fn note_log(&self, notes: &Notes) {
         let lines = self.world.log.lines();
-        let mut lines: Vec<&str> =
-            lines.iter().map(String::as_str).filter(|l| !SILENT.iter().any(|s| l.starts_with(s))).collect();
-        lines.sort_unstable();
+        let lines = lines.iter().map(String::as_str).filter(|l| !SILENT.iter().any(|s| l.starts_with(s)));
         // Numbers of deliveries are given in order of their start.
         let without = |line: &str| {
             let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -167,18 +183,30 @@ impl Ground {
             if let Some(word) = number.and_then(|at| words.get_mut(at)) {
                 "#:".clone_into(word);
             }
-            words.join(" ")
+            shape::of(&words.join(" "))
         };
-        let mut shapes: Vec<String> = lines.into_iter().map(without).collect();
+        let mut shapes: Vec<String> = lines.map(without).collect();
         shapes.sort_unstable();
         notes.add("log", &shapes.join("\n"));
     }
 
-    /// What lies in the queue: directories and contents, without numbers.
-    pub fn note_queue(&self, notes: &Notes, name: &str) {
+    /// What lies in the queue, directories and contents without numbers, as soon as that many recipients are left.
+    pub fn note_queue(&self, notes: &Notes, name: &str, left: usize) {
         let queue = self.world.home().join("queue");
-        // What has been tried straight from todo goes on to info and its channels.
-        deadline("nothing is in todo", || !self.world.queue_files().iter().any(|f| f.starts_with("todo/")));
+        // The log tells of a report when it comes; what it means is written down a moment later.
+        deadline(&format!("{left} recipients are left, and nothing in todo"), || {
+            let files = self.world.queue_files();
+            let count = |file: &String| {
+                let is_channel = file.starts_with("local/") || file.starts_with("remote/");
+                let records = fs::read(queue.join(file)).unwrap_or_default();
+                if is_channel {
+                    records.split(|&b| b == 0).filter(|r| r.starts_with(b"T")).count()
+                } else {
+                    0
+                }
+            };
+            !files.iter().any(|f| f.starts_with("todo/")) && files.iter().map(count).sum::<usize>() == left
+        });
         let mut shapes: Vec<String> = Vec::new();
         for file in self.world.queue_files() {
             let directory = file.split('/').next().unwrap_or_default().to_owned();
@@ -189,9 +217,11 @@ impl Ground {
         notes.add(name, &shapes.join("\n"));
     }
 
-    /// Waits until every message is gone.
+    /// Waits until every message is gone, and the log says so.
     pub fn wait_empty(&self) {
         self.world.wait_empty();
+        let log = &self.world.log;
+        deadline("the end of every message is logged", || log.count("end msg ") >= log.count("new msg "));
     }
 
     /// Waits until nothing has been logged for a moment and nothing is being delivered.
@@ -204,7 +234,10 @@ impl Ground {
             let status = lines.iter().rev().find(|l| l.starts_with("status: local "));
             let starts = lines.iter().filter(|l| l.starts_with("starting delivery")).count();
             let ends = lines.iter().filter(|l| l.starts_with("delivery ")).count();
+            let count = |start: &str| lines.iter().filter(|l| l.starts_with(start)).count();
+            let left = self.world.queue_files().iter().filter(|f| f.starts_with("mess/")).count();
             starts == ends
+                && count("new msg ") == count("end msg ") + left
                 && status.is_some_and(|s| s.starts_with("status: local 0/") && s.contains(" remote 0/"))
         });
     }

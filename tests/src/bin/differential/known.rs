@@ -1,20 +1,22 @@
 //! Differences that are meant: defects of the original that are not copied, by their number in sections 17 and 19 of the
 //! contract, and what is announced in docs/decisions.
 
-/// Journey, beginning of the name of a note, number, reason.
-const KNOWN: [(&str, &str, &str, &str); 8] = [
+/// Journey, name of the note, number, reason.
+const KNOWN: [(&str, &str, &str, &str); 10] = [
     ("line ends", "bare LF", "D2", "refused for good"),
-    ("line ends", "LF dot", "D2", "refused for good"),
+    ("line ends", "LF dot LF", "D2", "refused for good"),
+    ("line ends", "LF dot CRLF", "D2", "refused for good"),
     ("line ends", "CRLF dot LF", "D2", "refused for good"),
     ("line ends", "bare CR", "D1", "refused for good"),
-    ("line ends", "CR dot", "D1", "refused for good"),
+    ("line ends", "CR dot CRLF", "D1", "refused for good"),
     ("line ends", "CR CRLF", "D1", "refused for good"),
     ("line ends", "log", "D1", "what was refused is not delivered"),
     ("other protocols", "POP3", "D59", "sizes are those of what is sent"),
+    ("nobody empties the queue", "qmail-qstat", "D35", "what was refused leaves nothing behind"),
 ];
 
 /// Why this note of this journey differs.
 pub fn reason(journey: &str, note: &str) -> Option<(&'static str, &'static str)> {
-    let hit = KNOWN.iter().find(|(j, n, _, _)| *j == journey && note.starts_with(n));
+    let hit = KNOWN.iter().find(|(j, n, _, _)| (*j, *n) == (journey, note));
     hit.map(|(_, _, number, why)| (*number, *why))
 }

@@ -13,11 +13,13 @@
     reason = "a test that cannot go on must stop, loudly"
 )]
 
+mod comparison;
 mod ground;
 mod journeys;
 mod known;
 mod shape;
 
+use comparison::{Total, Walked};
 use ground::{Ground, Side};
 use quail_tests::peers::original::Original;
 use std::path::PathBuf;
@@ -76,13 +78,7 @@ fn main() -> ExitCode {
         "differential: {} the same, {} known differences, {} unexplained, {} journeys cut short",
         total.same, total.known, total.unknown, total.broken
     );
-    if total.unknown + total.broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What was noted, and whether the journey came to its end.
-struct Walked {
-    notes: Vec<(String, String)>,
-    ended: bool,
+    if total.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn walked(name: &str, walk: Walk, side: Side) -> Walked {
@@ -96,56 +92,4 @@ fn walked(name: &str, walk: Walk, side: Side) -> Walked {
     });
     let ended = thread.expect("a thread").join().is_ok();
     Walked { notes: notes.list(), ended }
-}
-
-#[derive(Debug, Default)]
-struct Total {
-    same: usize,
-    known: usize,
-    unknown: usize,
-    broken: usize,
-}
-
-impl Total {
-    fn compare(&mut self, journey: &str, theirs: &Walked, ours: &Walked) {
-        for (side, walked) in [("the original", theirs), ("ours", ours)] {
-            if !walked.ended {
-                println!("CUT SHORT {journey}: {side}");
-                self.broken += 1;
-            }
-        }
-        let names = theirs.notes.iter().chain(&ours.notes).map(|(name, _)| name);
-        let mut seen: Vec<&String> = Vec::new();
-        for name in names {
-            if seen.contains(&name) {
-                continue;
-            }
-            seen.push(name);
-            let all = |walked: &Walked| {
-                let texts = walked.notes.iter().filter(|(n, _)| n == name).map(|(_, text)| text.clone());
-                texts.collect::<Vec<_>>().join("\n")
-            };
-            let (their_text, our_text) = (all(theirs), all(ours));
-            match (their_text == our_text, known::reason(journey, name)) {
-                (true, None) => self.same += 1,
-                (true, Some((number, _))) => {
-                    println!("UNEXPECTEDLY THE SAME {journey}: {name} ({number})");
-                    self.unknown += 1;
-                }
-                (false, Some((number, reason))) => {
-                    println!("known {number} {journey}: {name}: {reason}");
-                    self.known += 1;
-                }
-                (false, None) => {
-                    println!("DIFFERS {journey}: {name}");
-                    for (sign, text) in [('-', &their_text), ('+', &our_text)] {
-                        for line in text.lines() {
-                            println!("    {sign} {line}");
-                        }
-                    }
-                    self.unknown += 1;
-                }
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use crate::ground::Ground;
 use std::fs;
 
 pub fn programs(ground: &mut Ground, notes: &Notes) {
-    for (name, text) in [
+    ground.dot_qmail(&[
         ("ok", "|echo fine\n./Maildir/\n"),
         ("stop", "|exit 99\n./Maildir/\n"),
         ("hard", "|echo no room; exit 100\n./Maildir/\n"),
@@ -20,9 +20,7 @@ pub fn programs(ground: &mut Ground, notes: &Notes) {
             "|env | sort | grep '^\\(EXT\\|DEFAULT\\|HOST\\|LOCAL\\|RECIPIENT\\|SENDER\\)' > default\n",
         ),
         ("message", "|cat > message; pwd > place; umask > mask\n"),
-    ] {
-        ground.write("joe", &format!(".qmail-{name}"), text, 0o600);
-    }
+    ]);
     ground.start();
     let names = [
         "ok",
@@ -48,7 +46,7 @@ pub fn programs(ground: &mut Ground, notes: &Notes) {
         notes.add(name, &String::from_utf8_lossy(&text).replace(&scratch, "{SCRATCH}"));
     }
     ground.note_log(notes);
-    ground.note_queue(notes, "queue");
+    ground.note_queue(notes, "queue", 4);
 }
 
 pub fn mailboxes(ground: &mut Ground, notes: &Notes) {
@@ -78,11 +76,11 @@ pub fn mailboxes(ground: &mut Ground, notes: &Notes) {
     notes.add("mbox", &String::from_utf8_lossy(&mbox));
     ground.note_mail(notes, "joe", 1);
     ground.note_log(notes);
-    ground.note_queue(notes, "queue");
+    ground.note_queue(notes, "queue", 5);
 }
 
 pub fn forwarding(ground: &mut Ground, notes: &Notes) {
-    for (name, text) in [
+    ground.dot_qmail(&[
         ("list", "&ann@here.example\nb@away.example\n"),
         ("list-owner", "./Maildir/\n"),
         ("verp", "ann@here.example\nb@away.example\n"),
@@ -93,20 +91,13 @@ pub fn forwarding(ground: &mut Ground, notes: &Notes) {
         ("preline", "|preline cat > prelined\n"),
         ("except", "|except false\n|bouncesaying 'Go away.' true\n"),
         ("condredirect", "|condredirect ann@here.example true\n./Maildir/\n"),
-    ] {
-        ground.write("joe", &format!(".qmail-{name}"), text, 0o600);
-    }
+    ]);
     ground.start();
     for name in ["list", "verp", "here", "forward", "preline", "except", "condredirect"] {
         ground.send("a@away.example", &[&format!("joe-{name}@here.example")], &letter(name));
     }
     ground.note_mail(notes, "ann", 4);
-    let mut received: Vec<String> = (0..4)
-        .map(|_| ground.sink.receive())
-        .map(|m| format!("{} to {:?}\n{}", m.from, m.to, String::from_utf8_lossy(&m.body)))
-        .collect();
-    received.sort();
-    notes.add("away", &received.join("\n"));
+    notes.add("away", &ground.received_many(4));
     let prelined = fs::read(ground.home("joe").join("prelined")).unwrap_or_default();
     notes.add("prelined", &String::from_utf8_lossy(&prelined));
     ground.wait_empty();

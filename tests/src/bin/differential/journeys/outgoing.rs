@@ -2,15 +2,9 @@
 
 use super::arrival::letter;
 use crate::Notes;
-use crate::ground::Ground;
+use crate::ground::{Ground, in_order};
 use nix::sys::signal::Signal;
 use quail_tests::mail;
-
-/// The next message at the sink, with its envelope.
-fn received(ground: &Ground) -> String {
-    let message = ground.sink.receive();
-    format!("{} to {:?}\n{}", message.from, message.to, String::from_utf8_lossy(&message.body))
-}
 
 pub fn relaying(ground: &mut Ground, notes: &Notes) {
     let route = ground.sink.route();
@@ -20,11 +14,11 @@ pub fn relaying(ground: &mut Ground, notes: &Notes) {
     ground.world.control("helohost", "helo.here.example\n");
     ground.start();
     ground.send("a@there.example", &["b@away.example"], &letter("relay"));
-    notes.add("one", &received(ground));
+    notes.add("one", &ground.received());
     ground.send("a@there.example", &["c@x.sub.example"], "Subject: dots\n\n.\n..\n.x\nFrom here\n\n");
-    notes.add("dots", &received(ground));
+    notes.add("dots", &ground.received());
     ground.send("", &["\"b c\"@away.example"], &letter("quoted"));
-    notes.add("quoted", &received(ground));
+    notes.add("quoted", &ground.received());
     ground.send("a@there.example", &["b@AWAY.example", "c@away.example", "b@away.example"], &letter("three"));
     let mut three = Vec::new();
     while three.len() < 3 {
@@ -36,7 +30,7 @@ pub fn relaying(ground: &mut Ground, notes: &Notes) {
     ground.world.log.wait("deferral:");
     ground.wait_calm("delivery ", 7);
     ground.note_log(notes);
-    ground.note_queue(notes, "queue");
+    ground.note_queue(notes, "queue", 1);
 }
 
 /// What a server may say, by stage.
@@ -61,11 +55,9 @@ pub fn deferrals(ground: &mut Ground, notes: &Notes) {
         ground.sink.relent();
     }
     ground.note_log(notes);
-    ground.note_queue(notes, "waiting");
+    ground.note_queue(notes, "waiting", STAGES.len());
     ground.signal(Signal::SIGALRM);
-    let mut texts: Vec<String> = STAGES.iter().map(|_| received(ground)).collect();
-    texts.sort();
-    notes.add("then", &texts.join("\n"));
+    notes.add("then", &ground.received_many(STAGES.len()));
     ground.wait_empty();
 }
 
@@ -77,10 +69,17 @@ pub fn failures(ground: &mut Ground, notes: &Notes) {
             ground.sink.answer("EHLO", "502 what");
         }
         ground.send("ann@here.example", &[&format!("{name}@away.example")], &letter(name));
-        ground.world.log.wait_count("end msg", number + 1);
+        // A message that has failed ends, and so does its bounce; one that was not let in waits.
+        match number {
+            0 | 1 => ground.wait_calm("delivery ", number + 1),
+            _ => ground.wait_calm("end msg", 2 * (number - 1)),
+        }
         ground.sink.relent();
     }
+    // Who is not let in tries again.
     ground.signal(Signal::SIGALRM);
+    notes.add("then", &ground.received_many(2));
+    ground.wait_empty();
     ground.sink.answer("RCPT TO:<no", "553 no");
     ground.send(
         "ann@here.example",
@@ -88,9 +87,8 @@ pub fn failures(ground: &mut Ground, notes: &Notes) {
         &letter("some"),
     );
     ground.wait_empty();
-    let mut bounces = mail::texts(&ground.maildir("ann"));
-    bounces.sort();
-    for bounce in bounces {
+    for bounce in mail::texts(&ground.maildir("ann")) {
+        let bounce = in_order(&bounce);
         notes.add(&format!("bounce: {}", subject(&bounce)), &bounce);
     }
     ground.note_log(notes);

@@ -52,11 +52,7 @@ pub fn unattended(ground: &mut Ground, notes: &Notes) {
     ground.note_run(notes, "qmail-qread", &["qmail-qread"], &[], "");
     ground.start();
     ground.note_mail(notes, "joe", 3);
-    let message = ground.sink.receive();
-    notes.add(
-        "away",
-        &format!("{} {:?}\n{}", message.from, message.to, String::from_utf8_lossy(&message.body)),
-    );
+    notes.add("away", &ground.received());
     ground.world.log.wait_count("end msg", 4);
     ground.note_log(notes);
 }
@@ -78,11 +74,11 @@ pub fn states(ground: &mut Ground, notes: &Notes) {
         &letter("state"),
     );
     ground.wait_calm("delivery ", 5);
-    ground.note_queue(notes, "preprocessed, some done");
+    ground.note_queue(notes, "preprocessed, some done", 2);
     ground.note_run(notes, "qmail-qread", &["qmail-qread"], &[], "");
     ground.note_run(notes, "qmail-qstat", &["qmail-qstat"], &[], "");
     ground.stop();
-    ground.note_queue(notes, "after a stop");
+    ground.note_queue(notes, "after a stop", 2);
     notes.add("last line", ground.world.log.lines().last().map_or("", String::as_str));
     // The next attempt is so many seconds after arrival, for each channel.
     let queue = ground.world.home().join("queue");

@@ -68,6 +68,7 @@ impl Failure {
             | Self::TooManyDeliveries
             | Self::NoMailbox
             | Self::ProgramPermanent
+            | Self::Maildir(MaildirError::OverQuota)
             | Self::Forward { permanent: true, .. } => PERMANENT,
             Self::EnterHome { .. }
             | Self::StatHome(_)
@@ -124,6 +125,7 @@ impl Failure {
                 MaildirError::Enter(source) if !os::strerror::is_temporary(source) => {
                     &[b"Unable to chdir to maildir. (#4.2.1)"]
                 }
+                MaildirError::OverQuota => &[b"User over quota. (#5.1.1)"],
                 MaildirError::Timeout => &[b"Timeout on maildir delivery. (#4.3.0)"],
                 MaildirError::Read(_) => &[b"Unable to read message. (#4.3.0)"],
                 MaildirError::Enter(_) | MaildirError::Step { .. } => {
@@ -179,6 +181,7 @@ mod tests {
                 "Temporary error on maildir delivery. (#4.3.0)\n",
                 111,
             ),
+            (Failure::Maildir(MaildirError::OverQuota), "User over quota. (#5.1.1)\n", 100),
             (Failure::NoMailbox, "Sorry, no mailbox here by that name. (#5.1.1)\n", 100),
             (Failure::ProgramPermanent, "", 100),
             (Failure::ProgramTemporary, "", 111),

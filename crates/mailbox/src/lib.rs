@@ -10,6 +10,7 @@
 //!
 //! - [`name`]: what a new Maildir file is called
 //! - [`maildir`]: tmp, sync, link into new, sync the directory
+//! - [`quota`], [`contents`], [`maildirsize`]: how much a Maildir may hold and holds (Maildir++)
 //! - [`quoting`]: `From ` lines made harmless, without ever holding a line
 //! - [`directories`]: `new` stays open, and is synced once for deliveries at the same time
 //! - [`mbox`]: append under a lock, or leave the file as it was
@@ -17,13 +18,16 @@
 //! - [`moving`]: from a Maildir to an mbox, for maildir2mbox
 #![forbid(unsafe_code)]
 
+pub mod contents;
 pub mod copy;
 pub mod directories;
 pub mod heading;
 pub mod maildir;
+pub mod maildirsize;
 pub mod mbox;
 pub mod moving;
 pub mod name;
+pub mod quota;
 pub mod quoting;
 
 pub use copy::Message;

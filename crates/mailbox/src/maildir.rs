@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! look at DIR/new               the directory that we have open already? Otherwise DIR must exist and let us in
+//! is there a quota, and room?   see maildirsize
 //! make a file in tmp            without a name (O_TMPFILE), mode 0600 under the usual umask
 //! write heading and message, sync the file
-//! link it to new/NAME           the message appears, complete
+//! link it to new/NAME           the message appears, complete; with a quota its name ends in `,S=BYTES`
 //! sync new                      and stays: from here on it is delivered
 //! ```
 //!
@@ -31,6 +32,8 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use crate::copy::{BLOCK_BYTES, Message};
 use crate::directories::{Directories, Directory};
+use crate::maildirsize::Account;
+use crate::quota::Usage;
 use crate::{Heading, name};
 
 /// A delivery that has not ended by then gives up, as the original's alarm did.
@@ -42,7 +45,7 @@ const NAMES_TRIED: usize = 3;
 /// Nobody else reads our mail, whatever the umask.
 const READABLE_BY_OWNER: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
 
-/// Why a message did not get into a Maildir. Every one of them may pass.
+/// Why a message did not get into a Maildir. Every one of them may pass, a full Maildir not by waiting.
 #[derive(Debug, thiserror::Error)]
 pub enum MaildirError {
     /// There is no such directory, or we may not enter it.
@@ -51,6 +54,9 @@ pub enum MaildirError {
     /// It took longer than a day.
     #[error("the delivery took longer than a day")]
     Timeout,
+    /// There is no room left for it by the Maildir's quota. Trying again does not help soon.
+    #[error("over quota")]
+    OverQuota,
     /// The message could not be read.
     #[error("cannot read the message")]
     Read(#[source] io::Error),
@@ -75,11 +81,37 @@ pub fn deliver(
     message: &Message<'_>,
     directories: &Directories,
 ) -> Result<(), MaildirError> {
-    let maildir = Maildir { home, path, new: new_of(home, path, directories)? };
+    let new = new_of(home, path, directories)?;
+    let account = Account::open(home, path).map_err(failed("open maildirsize"))?;
+    let (admission, name_end) = match account {
+        Some(account) => {
+            let size_bytes = size(heading, message).map_err(MaildirError::Read)?;
+            (Some(admit(account, size_bytes)?), format!(",S={size_bytes}").into_bytes())
+        }
+        None => (None, Vec::new()),
+    };
+    let maildir = Maildir { home, path, new, name_end };
     if !maildir.without_a_name(heading, message)? {
         maildir.by_name(heading, message)?;
     }
+    if let Some((account, usage)) = admission {
+        account.note(usage);
+    }
     maildir.new.sync().map_err(failed("sync new"))
+}
+
+/// What the file will have, read to its end: nobody writes to a message that is queued.
+fn size(heading: &Heading<'_>, message: &Message<'_>) -> io::Result<u64> {
+    let above = heading.return_path.len().saturating_add(heading.delivered_to.len());
+    Ok(message.file.metadata()?.len().saturating_add(above as u64))
+}
+
+fn admit(mut account: Account, size_bytes: u64) -> Result<(Account, Usage), MaildirError> {
+    if account.admits(size_bytes).map_err(failed("count the messages"))? {
+        Ok((account, Usage::message(size_bytes)))
+    } else {
+        Err(MaildirError::OverQuota)
+    }
 }
 
 fn new_of(
@@ -99,6 +131,8 @@ struct Maildir<'a> {
     home: BorrowedFd<'a>,
     path: &'a [u8],
     new: Arc<Directory>,
+    /// What names end with: the size, where there is a quota.
+    name_end: Vec<u8>,
 }
 
 /// Whether the kernel gives a nameless file its name without help from /proc (Linux 6.10).
@@ -114,7 +148,7 @@ impl Maildir<'_> {
         fill(&mut file, heading, message)?;
         file.sync_all().map_err(failed("sync the file in tmp"))?;
         for _ in 0..NAMES_TRIED {
-            match self.link(&file, &name::fresh()) {
+            match self.link(&file, &self.fresh_name()) {
                 Ok(()) => return Ok(true),
                 Err(nix::Error::EEXIST) => {}
                 Err(_) => break,
@@ -151,13 +185,17 @@ impl Maildir<'_> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mut tried = 1;
         loop {
-            let name = name::fresh();
+            let name = self.fresh_name();
             match openat(self.home, self.tmp(&name).as_slice(), flags, READABLE_BY_OWNER) {
                 Ok(file) => return Ok((File::from(file), name)),
                 Err(nix::Error::EEXIST) if tried < NAMES_TRIED => tried += 1,
                 Err(error) => return Err(failed("create a file in tmp")(error.into())),
             }
         }
+    }
+
+    fn fresh_name(&self) -> Vec<u8> {
+        joined(&name::fresh(), &self.name_end)
     }
 
     fn tmp(&self, name: &[u8]) -> Vec<u8> {
@@ -302,7 +340,7 @@ mod tests {
         let mut room = [0; 10];
         let message = Message::open(&file, &mut room).unwrap();
         let new = new_of(directory.as_fd(), b"Maildir/", &directories).unwrap();
-        let maildir = Maildir { home: directory.as_fd(), path: b"Maildir/", new };
+        let maildir = Maildir { home: directory.as_fd(), path: b"Maildir/", new, name_end: Vec::new() };
         assert!(maildir.without_a_name(&HEADING, &message).unwrap());
         maildir.by_name(&HEADING, &message).unwrap();
         LINKS_DIRECTLY.store(false, Ordering::Relaxed);

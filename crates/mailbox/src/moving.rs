@@ -4,7 +4,9 @@
 //! the copy is synced and renamed over the mbox, and only then are the files removed: a crash may leave messages in both
 //! places, never in none.
 
+use crate::quota::Usage;
 use crate::quoting::Quoting;
+use crate::{contents, maildirsize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -76,7 +78,22 @@ pub fn move_all(places: Places<'_>, date: &dyn Fn(u64) -> String) -> Result<usiz
     File::open(directory.unwrap_or(Path::new(".")))
         .and_then(|directory| directory.sync_all())
         .map_err(rename)?;
-    Ok(messages.iter().filter(|message| std::fs::remove_file(&message.path).is_err()).count())
+    Ok(remove(places.maildir, &messages))
+}
+
+/// Removes the files and says so to the quota of the Maildir. The answer is how many could not be removed.
+fn remove(maildir: &Path, messages: &[Message]) -> usize {
+    let (mut gone, mut failed) = (Usage::default(), 0_usize);
+    for Message { path, bytes, .. } in messages {
+        if std::fs::remove_file(path).is_ok() {
+            let name = path.file_name().unwrap_or_default();
+            gone = gone.plus(contents::usage(name.as_encoded_bytes(), || *bytes));
+        } else {
+            failed = failed.saturating_add(1);
+        }
+    }
+    maildirsize::note_removed(maildir, gone);
+    failed
 }
 
 /// The file that has the name, locked: whoever held the lock before us may have put another in its place.
@@ -96,6 +113,7 @@ fn lock(path: &Path) -> io::Result<File> {
 
 struct Message {
     time: (i64, i64),
+    bytes: u64,
     path: PathBuf,
 }
 
@@ -113,7 +131,11 @@ fn messages(maildir: &Path) -> Result<Vec<Message>, MoveError> {
             // Another reader may have moved or removed it.
             let Ok(found) = path.metadata() else { continue };
             if found.is_file() {
-                messages.push(Message { time: (found.mtime(), found.mtime_nsec()), path });
+                messages.push(Message {
+                    time: (found.mtime(), found.mtime_nsec()),
+                    bytes: found.len(),
+                    path,
+                });
             }
         }
     }
@@ -196,6 +218,15 @@ mod tests {
         assert_eq!(text, format!("From a-b@x day 0\nReturn-Path: <a b@x>\n\n>From me\n\n{second}"));
         assert!(!home.path().join("new/b").exists() && home.path().join("new/.hidden").exists());
         assert_eq!(moved(home.path()).unwrap(), text, "nothing is moved twice");
+    }
+
+    #[test]
+    fn what_is_moved_counts_no_more() {
+        let home = maildir(&[("new/a,S=700", "a\n"), ("cur/b:2,S", "four")]);
+        std::fs::write(home.path().join("maildirsize"), "1000S\n704 2\n").unwrap();
+        moved(home.path()).unwrap();
+        let ledger = std::fs::read_to_string(home.path().join("maildirsize")).unwrap();
+        assert_eq!(ledger, "1000S\n704 2\n-704 -2\n");
     }
 
     #[test]

@@ -28,6 +28,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// What its file was called when the session began.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
     /// The part of the file's name that never changes. UIDL shows it.
     pub fn unique(&self) -> &[u8] {
         unique(&self.name)
@@ -98,19 +103,18 @@ impl Maildrop {
         }
     }
 
-    /// Removes a message. One that somebody else has removed is no failure.
-    pub fn remove(&self, message: usize) -> io::Result<()> {
+    /// Removes a message; false if somebody else has removed it, which is no failure.
+    pub fn remove(&self, message: usize) -> io::Result<bool> {
         let message = self.message(message)?;
-        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        match fs::remove_file(self.path(message)) {
-            Err(error) if is_gone(&error) => match self.elsewhere(message)? {
-                Some(path) => {
-                    fs::remove_file(path).or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
-                }
-                None => Ok(()),
-            },
-            result => result,
+        let remove = |path| match fs::remove_file(path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        };
+        if remove(self.path(message))? {
+            return Ok(true);
         }
+        self.elsewhere(message)?.map_or(Ok(false), remove)
     }
 
     /// Moves a message from `new` to `cur`, with no flags. If that fails, it is new the next time, too.
@@ -220,9 +224,9 @@ mod tests {
         assert!(drop.open(3).is_err());
         assert!(drop.open(4).is_err());
         drop.keep(0);
-        drop.remove(1).unwrap();
+        assert!(drop.remove(1).unwrap());
         drop.keep(2);
-        drop.remove(3).unwrap();
+        assert!(!drop.remove(3).unwrap());
         let mut left: Vec<_> =
             fs::read_dir(root.path().join("cur")).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();

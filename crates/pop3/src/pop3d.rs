@@ -11,8 +11,8 @@ use std::path::Path;
 
 /// Serves the Maildir at `root`. Errors of the connection end the session like a client that goes: nothing is removed.
 ///
-/// `blank_line`: see [`transmission::send`].
-pub fn run(mut wire: Wire, root: Option<&Path>, blank_line: bool) -> io::Result<()> {
+/// `blank_line`: see [`transmission::send`]. `gone` is told of each message that was removed.
+pub fn run(mut wire: Wire, root: Option<&Path>, blank_line: bool, gone: Gone<'_>) -> io::Result<()> {
     let Some(root) = root.filter(|root| Maildrop::exists(root)) else {
         wire.say(b"-ERR this user has no $HOME/Maildir\r\n")?;
         return wire.flush();
@@ -30,20 +30,25 @@ pub fn run(mut wire: Wire, root: Option<&Path>, blank_line: bool) -> io::Result<
         octets,
         blank_line,
         wire,
+        gone,
     };
     session.run()
 }
 
-struct Session {
+/// Who wants to know what was removed: the name of the file and its length.
+pub type Gone<'a> = &'a mut dyn FnMut(&[u8], u64);
+
+struct Session<'a> {
     transaction: Transaction,
     maildrop: Maildrop,
     /// What has been counted.
     octets: Vec<Option<u64>>,
     blank_line: bool,
     wire: Wire,
+    gone: Gone<'a>,
 }
 
-impl Session {
+impl Session<'_> {
     fn run(&mut self) -> io::Result<()> {
         self.wire.say(b"+OK \r\n")?;
         while let Some(line) = self.wire.line()? {
@@ -145,7 +150,11 @@ impl Session {
         let mut all_removed = true;
         for message in 0..self.maildrop.messages.len() {
             if self.transaction.is_marked(message) {
-                all_removed &= self.maildrop.remove(message).is_ok();
+                let removed = self.maildrop.remove(message);
+                if let (Ok(true), Some(message)) = (&removed, self.maildrop.messages.get(message)) {
+                    (self.gone)(message.name(), message.size_bytes);
+                }
+                all_removed &= removed.is_ok();
             } else {
                 self.maildrop.keep(message);
             }

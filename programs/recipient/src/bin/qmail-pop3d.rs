@@ -8,6 +8,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use mailbox::quota::Usage;
+use mailbox::{contents, maildirsize};
 use pop3::wire::Wire;
 
 fn main() -> ExitCode {
@@ -19,8 +21,11 @@ fn main() -> ExitCode {
     }
     if let (Some(input), Some(output)) = (os::process::inherited_fd(0), os::process::inherited_fd(1)) {
         let maildir = std::env::args_os().nth(1).map(PathBuf::from);
+        let mut removed = Usage::default();
+        let mut gone = |name: &[u8], bytes| removed = removed.plus(contents::usage(name, || bytes));
         // An error is a client that has gone, or has fallen silent: nobody is there to be told.
-        let _ = pop3::pop3d::run(Wire::new(input, output), maildir.as_deref(), blank_line());
+        let _ = pop3::pop3d::run(Wire::new(input, output), maildir.as_deref(), blank_line(), &mut gone);
+        maildirsize::note_removed(&maildir.unwrap_or_default(), removed);
     }
     ExitCode::SUCCESS
 }

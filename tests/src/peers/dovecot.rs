@@ -2,6 +2,7 @@
 
 use super::package::Package;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 /// Where its programs are.
@@ -19,6 +20,24 @@ import_environment = LD_LIBRARY_PATH HOME USER
 ssl = no
 ";
     fs::write(home.join("dovecot.conf"), text).expect("settings");
+}
+
+/// Adds quotas to [`settings`]: their plugins are those of the package, and limits stand in `maildirsize`.
+pub fn add_quota(package: &Package, home: &Path) {
+    let text = format!(
+        "mail_plugin_dir = {}
+mail_plugins = quota
+protocol imap {{
+  mail_plugins = quota imap_quota
+}}
+plugin {{
+  quota = maildir:User
+}}
+",
+        package.path(LIBRARY).join("modules").display()
+    );
+    let mut file = fs::OpenOptions::new().append(true).open(home.join("dovecot.conf")).expect("settings");
+    file.write_all(text.as_bytes()).expect("settings");
 }
 
 /// A program of that service as a shell starts it in a home directory with [`settings`]; arguments may follow.

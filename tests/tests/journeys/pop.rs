@@ -180,6 +180,10 @@ fn mpop_pipelines_its_commands() {
 fn a_foreign_checker_will_do_and_nothing_that_follows_pass_is_lost() {
     let script = "#!/bin/sh\n[ \"$(tr '\\000' '|' <&3 | cut -d'|' -f1,2)\" = 'joe|a b' ] || exit 1\ncd 'JOE' && exec \"$@\"\n";
     let Some(server) = Server::start(&LETTERS, Some(script)) else { return };
+    // With a quota, what is removed is noted: the size in the file's name, or that of the file.
+    let ledger = server.world.home().join("joe/Maildir/maildirsize");
+    std::fs::write(&ledger, "5000S\n1000 2\n").expect("joe's Maildir");
+    server.world.own(&ledger);
     let talk = |lines: &str| {
         let mut stream = TcpStream::connect(format!("127.0.0.1:{}", server.port)).expect("a server");
         stream.set_read_timeout(Some(place::PATIENCE)).expect("a socket");
@@ -194,4 +198,6 @@ fn a_foreign_checker_will_do_and_nothing_that_follows_pass_is_lost() {
     );
     assert_eq!(talk("USER joe\r\nPASS a\r\nSTAT\r\n"), "+OK \r\n-ERR authorization failed\r\n");
     assert_eq!((server.maildir("new"), server.maildir("cur")), (0, 1));
+    let noted = std::fs::read_to_string(&ledger).expect("maildirsize");
+    assert_eq!(noted, format!("5000S\n1000 2\n-{} -1\n", LETTERS[0].len()));
 }

@@ -9,16 +9,16 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 /// One session, logged in.
-struct Session {
+pub struct Session {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Session {
-    fn start(world: &World, package: &Package) -> Self {
+    /// joe's, by the settings in his home.
+    pub fn start(world: &World, package: &Package) -> Self {
         let home = world.home().join("joe");
-        dovecot::settings(&home);
         let mut shell = world.foreign_program("/bin/sh".as_ref());
         let mut child = shell
             .args([
@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// A command and its whole answer, which must be friendly.
-    fn say(&mut self, command: &str) -> String {
+    pub fn say(&mut self, command: &str) -> String {
         self.input.write_all(format!("t {command}\r\n").as_bytes()).expect("it listens");
         let mut all = String::new();
         loop {
@@ -58,6 +58,12 @@ impl Session {
             }
         }
     }
+
+    /// Logs out.
+    pub fn end(mut self) {
+        self.say("LOGOUT");
+        assert!(self.child.wait().expect("it ends").success());
+    }
 }
 
 #[test]
@@ -67,6 +73,7 @@ fn dovecot_reads_and_moves_what_we_deliver_while_more_arrives() {
     world.start();
     world.inject(&["-fa@there.example"], &letter("joe@here.example", "first"));
     mail::wait_for(&world.home().join("joe/Maildir"), 1);
+    dovecot::settings(&world.home().join("joe"));
     let mut session = Session::start(&world, &package);
     assert!(session.say("SELECT INBOX").contains("* 1 EXISTS"));
     let whole = session.say("FETCH 1 BODY[]");
@@ -89,7 +96,6 @@ fn dovecot_reads_and_moves_what_we_deliver_while_more_arrives() {
     let subjects = session.say("FETCH 1:2 BODY[HEADER.FIELDS (SUBJECT)]");
     assert!(subjects.contains("Subject: fourth"), "{subjects}");
     assert!(!subjects.contains("Subject: first"), "{subjects}");
-    session.say("LOGOUT");
-    assert!(session.child.wait().expect("it ends").success());
+    session.end();
     world.wait_empty();
 }

@@ -14,6 +14,7 @@ mod front_ends;
 mod imap;
 mod lists;
 mod monitoring;
+mod quota;
 mod senders;
 mod supervision;
 

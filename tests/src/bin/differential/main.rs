@@ -18,11 +18,12 @@ mod ground;
 mod journeys;
 mod known;
 mod shape;
+mod switch_over;
 
 use comparison::{Total, Walked};
 use ground::{Ground, Side};
 use quail_tests::peers::original::Original;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +44,9 @@ impl Notes {
 
 /// A journey.
 pub type Walk = fn(&mut Ground, &Notes);
+
+/// What both do together: name, and what is done with the original in that directory. A trial that goes wrong panics.
+const TRIALS: [(&str, fn(&Path)); 1] = [("twenty changes of hands", switch_over::twenty_times)];
 
 fn main() -> ExitCode {
     let (mut original, mut only) = (None, None);
@@ -73,6 +77,14 @@ fn main() -> ExitCode {
         let theirs = walked(name, walk, Side::Original(original.clone()));
         let ours = walked(name, walk, Side::Ours);
         total.compare(name, &theirs, &ours);
+    }
+    for (name, trial) in TRIALS {
+        if only.as_ref().is_some_and(|wanted| !name.contains(wanted.as_str())) {
+            continue;
+        }
+        let directory = original.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || trial(&directory));
+        total.count_end(name, thread.expect("a thread").join().is_ok());
     }
     println!(
         "differential: {} the same, {} known differences, {} unexplained, {} journeys cut short",

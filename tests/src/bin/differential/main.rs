@@ -45,8 +45,10 @@ impl Notes {
 /// A journey.
 pub type Walk = fn(&mut Ground, &Notes);
 
-/// What both do together: name, and what is done with the original in that directory. A trial that goes wrong panics.
-const TRIALS: [(&str, fn(&Path)); 1] = [("twenty changes of hands", switch_over::twenty_times)];
+/// What both do together, with the original in that directory. A trial that goes wrong panics.
+type Trial = fn(&Path);
+
+const TRIALS: [(&str, Trial); 1] = [("twenty changes of hands", switch_over::twenty_times)];
 
 fn main() -> ExitCode {
     let (mut original, mut only) = (None, None);

@@ -36,7 +36,7 @@ const PRIVILEGED: [(&str, &[&str]); 3] = [
 const PRIVILEGED_FOREIGN: [&str; 7] =
     ["nix", "libc", "bitflags", "cfg-if", "memoffset", "memchr", "thiserror"];
 
-/// And what computes password hashes, for the one program that must (docs/decisions/0040).
+/// And what computes password hashes, for the one program that must (docs/decisions/0041).
 const HASHING: [&str; 13] = [
     "argon2",
     "base64ct",

@@ -163,7 +163,8 @@ fn sleeps(line: &str) -> bool {
 }
 
 pub fn no_private_paths() -> Result<Vec<String>> {
-    let mut needles = vec![["/home", "/"].concat() + "runner"];
+    // Also not root's, which a path of ours must not look like either.
+    let mut needles = vec![["/home", "/"].concat() + "runner", ["/ro", "ot/"].concat()];
     let top = tree::top();
     // Only a place of some depth can be somebody's: "/" or "/src" may be named for other reasons.
     if top.components().count() > 2 {

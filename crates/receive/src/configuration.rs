@@ -7,7 +7,6 @@ use crate::block_lists::BlockLists;
 use crate::checks::Checks;
 use crate::limits::Limits;
 use crate::mailboxes::{Mailboxes, When};
-use crate::network::Network;
 use crate::patterns::Patterns;
 use crate::policy::{Extensions, Policy};
 use crate::rcpthosts::RecipientHosts;
@@ -19,6 +18,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
+use tcp_rules::Network;
 
 /// Which of the two forms of the server asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -237,7 +237,7 @@ fn relay_clients(
 ) -> Result<Vec<Network>, ConfigurationError> {
     let mut networks = Vec::new();
     for (number, line) in control.numbered_list("relayclients")?.unwrap_or_default() {
-        match Network::parse(&line) {
+        match std::str::from_utf8(&line).ok().and_then(Network::parse) {
             Some(network) => networks.push(network),
             None => warn(Warning {
                 file: "relayclients".to_owned(),

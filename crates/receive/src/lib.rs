@@ -31,7 +31,6 @@ pub mod listener;
 mod log;
 pub mod mailboxes;
 pub mod netstrings;
-pub mod network;
 pub mod overrides;
 pub mod patterns;
 pub mod places;

@@ -4,6 +4,7 @@
 //! process: RELAYCLIENT, DATABYTES, QMAILQUEUE, RBLSMTPD and so on. The most exact rule for a client counts.
 //!
 //! - [`key`]: which rules are looked for, in order
+//! - [`network`]: a range of addresses
 //! - [`rule`]: what one says, in text and in a record of a database
 //! - [`text`]: a file of rules, with everything that is wrong in it
 //! - [`database`]: a cdb that tcprules(1) made
@@ -12,11 +13,12 @@
 
 pub mod database;
 pub mod key;
-mod network;
+pub mod network;
 pub mod rule;
 pub mod rules;
 pub mod text;
 
 pub use key::Question;
+pub use network::Network;
 pub use rule::Rule;
 pub use rules::{Rules, RulesError};

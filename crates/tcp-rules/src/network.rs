@@ -1,4 +1,4 @@
-//! A range of addresses, `address/bits` (CIDR).
+//! A range of addresses, `address/bits` (CIDR), or one address.
 
 use std::net::IpAddr;
 
@@ -28,10 +28,17 @@ impl Network {
         (0..=128).rev().filter_map(move |bits| Self::around(address, bits))
     }
 
-    /// Reads the notation.
+    /// True if `address` is one of these.
+    pub fn contains(self, address: IpAddr) -> bool {
+        Self::around(address, self.bits) == Some(self)
+    }
+
+    /// Reads the notation; `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/')?;
-        Self::around(address.parse().ok()?, bits.parse().ok()?)
+        match text.split_once('/') {
+            Some((address, bits)) => Self::around(address.parse().ok()?, bits.parse().ok()?),
+            None => Self::all_around(text.parse().ok()?).next(),
+        }
     }
 }
 
@@ -52,13 +59,21 @@ mod tests {
             ("2001:db8::/32", "2001:db8:ffff::1", true),
             ("2001:db8::/33", "2001:db8:ffff::1", false),
             ("::/0", "2001:db8::1", true),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "::ffff:127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("::1", "::1", true),
+            ("::1", "::2", false),
         ];
         for (network, address, member) in table {
             let wanted = Network::parse(network).unwrap();
-            let found = Network::all_around(address.parse().unwrap()).any(|network| network == wanted);
-            assert_eq!(found, member, "{network} {address}");
+            let address = address.parse().unwrap();
+            let found = Network::all_around(address).any(|network| network == wanted);
+            assert_eq!((found, wanted.contains(address)), (member, member), "{network} {address}");
         }
-        for wrong in ["10.0.0.0", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "x/8", "/"] {
+        for wrong in
+            ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0.0/x", "x/8", "/", "name.example"]
+        {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
     }

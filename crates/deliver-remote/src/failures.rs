@@ -5,15 +5,12 @@
 //! for other hosts: where there is little, another attempt costs little. Nothing depends on it but speed, and
 //! qmail-tcpok(8) empties it together with the table.
 
+use crate::tcpto::{ENOUGH, GRACE_SECONDS};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
 /// Addresses remembered; beyond that the one that failed longest ago is forgotten.
 const MOST_ADDRESSES: usize = 4096;
-/// Failures in a row after which an address is left alone for a while, as in the table.
-const ENOUGH: u8 = 2;
-/// Failures closer together count once, as in the table.
-const GRACE_SECONDS: u32 = 120;
 /// How long a host that refuses or cannot be reached is left alone: it costs less than a silent one, and is more likely
 /// to be back soon.
 const REFUSED_SECONDS: u32 = 300;

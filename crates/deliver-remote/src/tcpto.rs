@@ -15,11 +15,11 @@ use nix::fcntl::{Flock, FlockArg};
 /// Records used of a file, however long it is.
 const MOST_RECORDS: usize = 64;
 /// Time-outs in a row after which an address is left alone for a while.
-const ENOUGH: u8 = 2;
+pub(crate) const ENOUGH: u8 = 2;
 /// The count goes no higher.
 const MOST_COUNTED: u8 = 10;
 /// Time-outs closer together count once.
-const GRACE_SECONDS: u32 = 120;
+pub(crate) const GRACE_SECONDS: u32 = 120;
 
 /// What is known of one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -172,22 +172,30 @@ impl Local {
         spawn
     }
 
-    fn deliver_to(&mut self, desk: &mut Desk<Self>, job: Job, owner: Owner) {
+    fn deliver_to(&mut self, desk: &mut Desk<Self>, mut job: Job, owner: Owner) {
         if owner.uid == 0 {
             return desk.report(job.slot, &report(Some(AS_ROOT), b""));
         }
+        let sender = std::mem::take(&mut job.sender);
+        let (key, delivery) = self.delivery_by(owner, job.local(), job.domain(), sender);
+        self.deliver(desk, Ticket::Delivery { slot: job.slot, key, delivery, asked: 0 }, job.message.into());
+    }
+
+    /// What the worker of an owner is told about an address of his.
+    fn delivery_by(&self, owner: Owner, local: &[u8], domain: &[u8], sender: Vec<u8>) -> (Key, Delivery) {
+        let Owner { user, uid, gid, home, dash, ext } = owner;
+        let key = Key::Owner { uid, gid, home: home.clone() };
         let delivery = Delivery {
-            local: job.local().to_vec(),
-            domain: job.domain().to_vec(),
-            user: owner.user,
-            home: owner.home,
-            dash: owner.dash,
-            ext: owner.ext,
-            sender: job.sender,
+            local: local.to_vec(),
+            domain: domain.to_vec(),
+            user,
+            home,
+            dash,
+            ext,
+            sender,
             default_delivery: self.default_delivery.clone(),
         };
-        let key = Key::Owner { uid: owner.uid, gid: owner.gid, home: delivery.home.clone() };
-        self.deliver(desk, Ticket::Delivery { slot: job.slot, key, delivery, asked: 0 }, job.message.into());
+        (key, delivery)
     }
 
     fn deliver(&mut self, desk: &mut Desk<Self>, ticket: Ticket, message: OwnedFd) {

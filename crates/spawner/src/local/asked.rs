@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::time::Instant;
 
-use contracts::local_worker::{self, Answer, Delivery};
+use contracts::local_worker::{self, Answer};
 use contracts::lookup::{self, Owner};
 use contracts::recipients::Mailbox;
 
@@ -67,20 +67,11 @@ impl Local {
     }
 
     fn ask_owner(&mut self, desk: &mut Desk<Self>, asked: &Asked, owner: Owner) {
-        let key = Key::Owner { uid: owner.uid, gid: owner.gid, home: owner.home.clone() };
-        if owner.uid == 0 || !self.deliver.is_warm(Instant::now()) || !desk.may_ask(&key) {
+        let as_root = owner.uid == 0;
+        let (key, delivery) = self.delivery_by(owner, asked.local(), asked.domain(), Vec::new());
+        if as_root || !self.deliver.is_warm(Instant::now()) || !desk.may_ask(&key) {
             return desk.answer(asked.asker(), Mailbox::Unknown);
         }
-        let delivery = Delivery {
-            local: asked.local().to_vec(),
-            domain: asked.domain().to_vec(),
-            user: owner.user,
-            home: owner.home,
-            dash: owner.dash,
-            ext: owner.ext,
-            sender: Vec::new(),
-            default_delivery: self.default_delivery.clone(),
-        };
         let encode = |number| local_worker::encode_check(number, &delivery);
         let hire = || self.spawn_delivery(&key, [OsStr::new("--worker")]);
         desk.assign(&key, Ticket::Told(asked.asker()), None, &DELIVERY_TERMS, encode, hire);

@@ -35,6 +35,14 @@ impl Place {
         if path.is_empty() { self.home.clone() } else { self.home.join(path) }
     }
 
+    /// The names of its control files, sorted.
+    pub fn control_files(&self) -> Vec<String> {
+        let entries = self.at("control").read_dir().into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// A path of the machine outside the installation; absolute.
     pub fn outside(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

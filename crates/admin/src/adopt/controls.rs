@@ -6,17 +6,9 @@ use control::{catalogue, check};
 
 pub(super) fn remarks(place: &Place) -> Vec<Remark> {
     let directory = place.at("control");
-    let mut names: Vec<_> = directory
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|e| e.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort_unstable();
     let mut found = Vec::new();
     let mut honoured = Vec::new();
-    for name in names {
+    for name in place.control_files() {
         let path = directory.join(&name);
         let about = path.display().to_string();
         if let Some(setting) = catalogue::setting(&name) {

@@ -17,15 +17,7 @@ pub(super) fn findings(place: &Place) -> Vec<Finding> {
             format!("echo mail.example.org > {}", quoted(&directory.join("me"))),
         ));
     }
-    let mut names: Vec<_> = directory
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|e| e.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort_unstable();
-    for name in names {
+    for name in place.control_files() {
         found.extend(one(place, &directory.join(&name), &name));
     }
     found

@@ -1,10 +1,10 @@
 //! Programs of ucspi-tcp: tcpserver in front of one of ours, tcprules, rblsmtpd.
 
 use super::package::Package;
-use crate::World;
-use crate::place::{self, deadline};
+use crate::{World, place};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -23,33 +23,31 @@ pub fn program(name: &str) -> Option<PathBuf> {
 
 impl Tcpserver {
     /// Starts `tcpserver` with these options in front of a program of the world.
-    pub fn start(world: &World, tcpserver: &Path, options: &[&str], command: &[&Path]) -> Self {
+    pub fn start(world: &World, tcpserver: &Path, options: &[&str], program: &[&Path]) -> Self {
+        Self::start_with(world, tcpserver, &[], options, program)
+    }
+
+    /// As [`Tcpserver::start`], with these variables.
+    pub fn start_with(
+        world: &World,
+        tcpserver: &Path,
+        variables: &[(&str, &str)],
+        options: &[&str],
+        program: &[&Path],
+    ) -> Self {
         let mut copy = world.scratch().join("tcpserver");
         if !copy.exists() {
             copy = world.borrow(tcpserver);
         }
-        // -1 prints the port.
-        let mut child = world
-            .foreign_program(&copy)
-            .args(["-1", "-R", "-H", "-l", "here.example"])
-            .args(options)
-            .args(["127.0.0.1", "0"])
-            .args(command)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tcpserver");
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        let address = format!("127.0.0.1:{}", port.trim()).parse().expect("a port");
-        let server = Self { child, address };
-        deadline("tcpserver listens", || TcpStream::connect(address).is_ok());
-        server
+        let mut command = world.foreign_program(&copy);
+        command.stderr(Stdio::null());
+        Self::listening(command, variables, options, program)
     }
 
     /// The same on a copy of the package, with these variables; `None`, said aloud, without the package.
     pub fn before(world: &World, variables: &[(&str, &str)], program: &[&str]) -> Option<Self> {
-        Self::with_options(world, &[], variables, program)
+        let package = Package::lend("ucspi-tcp", world)?;
+        Some(Self::listening(package.command(world, "usr/bin/tcpserver"), variables, &[], program))
     }
 
     /// As [`Tcpserver::before`], in a world as root; the program runs as that account.
@@ -64,31 +62,30 @@ impl Tcpserver {
         }
         let account = world.accounts().named(account);
         let (uid, gid) = (account.uid.to_string(), account.gid.to_string());
-        Self::with_options(world, &["-u", &uid, "-g", &gid], variables, program)
+        let package = Package::lend("ucspi-tcp", world)?;
+        let command = package.command(world, "usr/bin/tcpserver");
+        Some(Self::listening(command, variables, &["-u", &uid, "-g", &gid], program))
     }
 
-    fn with_options(
-        world: &World,
-        options: &[&str],
+    fn listening(
+        mut tcpserver: Command,
         variables: &[(&str, &str)],
-        program: &[&str],
-    ) -> Option<Self> {
-        let package = Package::lend("ucspi-tcp", world)?;
-        let mut child = package
-            .command(world, "usr/bin/tcpserver")
+        options: &[&str],
+        program: &[impl AsRef<OsStr>],
+    ) -> Self {
+        // -1 prints the port, once it listens.
+        tcpserver
             .envs(variables.iter().copied())
             .args(["-1", "-R", "-H", "-l", "here.example"])
             .args(options)
             .args(["127.0.0.1", "0"])
             .args(program)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("tcpserver");
+            .stdout(Stdio::piped());
+        let mut child = tcpserver.spawn().expect("tcpserver");
         let mut port = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        let address = format!("127.0.0.1:{}", port.trim()).parse().expect("a port");
-        Some(Self { child, address })
+        Self { child, address: format!("127.0.0.1:{}", port.trim()).parse().expect("a port") }
     }
 }
 

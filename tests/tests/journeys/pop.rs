@@ -4,33 +4,27 @@
 //!
 //! The checker is ours, and once a script that somebody else might have written.
 
+use quail_tests::peers::ucspi::{self, Tcpserver};
 use quail_tests::{World, peers, place, skip};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 /// A POP3 server with joe's mail.
 struct Server {
     world: World,
-    tcpserver: Child,
+    _tcpserver: Tcpserver,
     port: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.tcpserver.kill();
-        let _ = self.tcpserver.wait();
-    }
 }
 
 impl Server {
     /// `None`: there is no tcpserver, and that has been said. Without a checker it is ours; joe's password is then kept
     /// as APOP needs it, since curl uses that whenever a server offers it.
     fn start(messages: &[&str], checker: Option<&str>) -> Option<Self> {
-        let Some(program) = place::program_of("ucspi-tcp", "tcpserver") else {
+        let Some(program) = ucspi::program("tcpserver") else {
             skip("tcpserver cannot be had");
             return None;
         };
@@ -62,20 +56,12 @@ impl Server {
             }
         };
         let bin = world.home().join("bin");
-        let mut tcpserver = world
-            .foreign_program(&world.borrow(&program))
-            .args(["-1", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
-            .arg(bin.join("qmail-popup"))
-            .args(["here.example", &checker])
-            .arg(bin.join("qmail-pop3d"))
-            .arg("Maildir")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tcpserver");
-        let mut port = String::new();
-        BufReader::new(tcpserver.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        Some(Self { world, tcpserver, port: port.trim().to_owned() })
+        let (popup, pop3d) = (bin.join("qmail-popup"), bin.join("qmail-pop3d"));
+        let session: [&Path; 5] =
+            [&popup, "here.example".as_ref(), checker.as_ref(), &pop3d, "Maildir".as_ref()];
+        let tcpserver = Tcpserver::start(&world, &program, &[], &session);
+        let port = tcpserver.address.port().to_string();
+        Some(Self { world, _tcpserver: tcpserver, port })
     }
 
     fn maildir(&self, part: &str) -> usize {

@@ -6,11 +6,10 @@
 
 use crate::letter;
 use quail_tests::peers::postfix::Postfix;
+use quail_tests::peers::ucspi::{self, Tcpserver};
 use quail_tests::{Client, World, mail, place, skip};
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 const NOBODY: &str = "550 5.1.1 sorry, no mailbox here by that name. (#5.1.1)\r\n";
@@ -151,68 +150,35 @@ fn postfix_bounces_what_we_refuse_and_delivers_the_rest() {
     assert!(words.contains("550 5.1.1 sorry, no mailbox here by that name."), "{words}");
 }
 
-/// Debian's tcpserver with our smtpd behind it, ended with the test.
-struct Tcpserver {
-    child: Child,
-    address: std::net::SocketAddr,
-}
-
-impl Tcpserver {
-    /// One that [`World::borrow`] gave.
-    fn start(world: &World, tcpserver: &Path, variables: &[(&str, &str)]) -> Self {
-        let mut child = world
-            .foreign_program(tcpserver)
-            .envs(variables.iter().copied())
-            .args(["-1", "-v", "-R", "-H", "-l", "here.example", "127.0.0.1", "0"])
-            .arg(world.home().join("bin/qmail-smtpd"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("tcpserver");
-        let mut port = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut port).expect("a port");
-        Self { child, address: format!("127.0.0.1:{}", port.trim()).parse().expect("a port") }
-    }
-
-    fn connect(&self) -> Client {
-        let mut client = Client::connect(self.address);
-        client.say_well("HELO client.example", "250");
-        client.say_well("MAIL FROM:<a@there.example>", "250");
-        client
-    }
-}
-
-impl Drop for Tcpserver {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn mail_from(server: &Tcpserver) -> Client {
+    let mut client = Client::connect(server.address);
+    client.say_well("HELO client.example", "250");
+    client.say_well("MAIL FROM:<a@there.example>", "250");
+    client
 }
 
 #[test]
 fn under_tcpserver_it_is_the_same_and_the_environment_has_its_say() {
-    let Some(tcpserver) = place::program_of("ucspi-tcp", "tcpserver") else {
-        return skip("tcpserver cannot be had");
-    };
+    let Some(tcpserver) = ucspi::program("tcpserver") else { return skip("tcpserver cannot be had") };
     let mut world = World::rootless();
     world.control("badrcptto", "^joe-secret@\n(\n");
     world.dot_qmail("joe", "-secret", "./Maildir/\n");
     world.start();
-    let tcpserver = world.borrow(&tcpserver);
-    let plain = Tcpserver::start(&world, &tcpserver, &[]);
+    let smtpd = world.home().join("bin/qmail-smtpd");
+    let serve = |variables: &[_]| Tcpserver::start_with(&world, &tcpserver, variables, &["-v"], &[&smtpd]);
+    let plain = serve(&[]);
     // As it ever was: nobody is asked.
-    let mut client = plain.connect();
+    let mut client = mail_from(&plain);
     assert_eq!(says(&mut client, "joe-nobody@here.example"), None);
     let denied = "553 sorry, your envelope recipient has been denied (#5.7.1)\r\n";
     assert_eq!(says(&mut client, "JOE-secret@here.example").as_deref(), Some(denied));
-    let chkuser = [("CHKUSER_START", "ALWAYS"), ("CHKUSER_WRONGRCPTLIMIT", "2")];
-    let server = Tcpserver::start(&world, &tcpserver, &chkuser);
-    let mut client = server.connect();
+    let server = serve(&[("CHKUSER_START", "ALWAYS"), ("CHKUSER_WRONGRCPTLIMIT", "2")]);
+    let mut client = mail_from(&server);
     let nobody = "550 sorry, no mailbox here by that name. (#5.1.1)\r\n";
     assert_eq!(says(&mut client, "joe@here.example"), None);
     assert_eq!(says(&mut client, "joe-nobody@here.example").as_deref(), Some(nobody));
     assert_eq!(says(&mut client, "nobody@here.example").as_deref(), Some(nobody));
     assert_eq!(client.hear(), "421 too many invalid addresses, goodbye (#4.3.0)\r\n");
-    let relay = Tcpserver::start(&world, &tcpserver, &[("CHKUSER_START", "ALWAYS"), ("RELAYCLIENT", "")]);
-    assert_eq!(says(&mut relay.connect(), "joe-nobody@here.example"), None);
+    let relay = serve(&[("CHKUSER_START", "ALWAYS"), ("RELAYCLIENT", "")]);
+    assert_eq!(says(&mut mail_from(&relay), "joe-nobody@here.example"), None);
 }

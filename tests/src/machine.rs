@@ -4,6 +4,7 @@
 //! network, a host name and a mount name space of its own. [`Machine::changed`] is what differs from the machine.
 
 use crate::Log;
+use crate::own_host::text;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
@@ -108,7 +109,7 @@ impl Machine {
     #[track_caller]
     pub fn must(&self, program: &str, args: &[&str]) -> String {
         let output = self.run(program, args);
-        let said = text_of(&output);
+        let said = text(&output);
         assert!(output.status.success(), "{program} {args:?}: {}\n{said}", output.status);
         said
     }
@@ -146,11 +147,6 @@ impl Drop for Machine {
             let _ = umount2(&self.scratch.path().join(place), MntFlags::MNT_DETACH);
         }
     }
-}
-
-/// Both streams of a program that has ended.
-pub fn text_of(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A long-lived program; told to end, and waited for, when it is dropped.

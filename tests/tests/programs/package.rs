@@ -3,7 +3,8 @@
 //!
 //! The packages are those that `cargo xtask test` has made, one version and the next (`QUAIL_PACKAGES`).
 
-use quail_tests::machine::{Machine, Service, text_of};
+use quail_tests::machine::{Machine, Service};
+use quail_tests::own_host::text;
 use quail_tests::{deadline, mail, place, skip};
 use std::fs;
 use std::io::Write;
@@ -36,7 +37,7 @@ fn machine() -> Option<Machine> {
         }
     };
     let others = machine.run("dpkg-query", &["-W", "-f", "${Package}:${Provides}\n"]);
-    if text_of(&others).contains("mail-transport-agent") || machine.at("/var/qmail").exists() {
+    if text(&others).contains("mail-transport-agent") || machine.at("/var/qmail").exists() {
         skip("this machine has a mail system already");
         return None;
     }
@@ -292,7 +293,7 @@ fn a_purge_leaves_nothing_but_accounts() {
     let left: Vec<_> = left(&machine).into_iter().filter(|p| p != "/etc/aliases").collect();
     assert_eq!(left, Vec::<String>::new());
     assert!(!machine.at("/var/qmail").exists());
-    assert!(!text_of(&machine.run("dpkg-statoverride", &["--list"])).contains("qmail"));
+    assert!(!text(&machine.run("dpkg-statoverride", &["--list"])).contains("qmail"));
 }
 
 #[test]
@@ -338,7 +339,7 @@ fn units_and_sockets_are_what_systemd_accepts() {
         }
         let unit = format!("/lib/systemd/system/{name}");
         let output = machine.run("systemd-analyze", &["verify", "--man=no", "--recursive-errors=no", &unit]);
-        let said = text_of(&output);
+        let said = text(&output);
         assert!(!said.contains("quail"), "{name}: {said}");
     }
 }

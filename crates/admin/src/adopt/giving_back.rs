@@ -6,6 +6,13 @@ use super::supervisor::Manager;
 use crate::page::{complain, say, title};
 use crate::place::Place;
 use anyhow::Result;
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long those that end with qmail-send may take.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
 
 /// Gives the host back.
 pub(super) fn run(place: &Place) -> Result<()> {
@@ -42,12 +49,27 @@ pub(super) fn run(place: &Place) -> Result<()> {
 
 /// What our programs have made for themselves, where it is empty or a dead socket.
 fn ours_away(place: &Place) {
-    let socket = place.at("run/queue");
-    if std::os::unix::net::UnixStream::connect(&socket).is_err() {
-        let _ = std::fs::remove_file(socket);
+    for entry in place.at("run").read_dir().into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_socket()) && falls_silent(&entry.path()) {
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
     for path in ["run", "queue/quarantine"] {
         // One with something in it stays.
         let _ = std::fs::remove_dir(place.at(path));
+    }
+}
+
+/// Whether nobody listens any more; who does ends with qmail-send, a moment after it.
+fn falls_silent(socket: &Path) -> bool {
+    let end = Instant::now() + LAST_MOMENT;
+    loop {
+        if UnixStream::connect(socket).is_err() {
+            return true;
+        }
+        if Instant::now() > end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -53,6 +53,16 @@ impl Original {
         package("ucspi-tcp").ok_or_else(|| "tcpserver cannot be had".to_owned())
     }
 
+    /// Whether it can stand where an administrator has it; else why not.
+    pub fn is_for_the_usual_home(directory: &Path) -> Result<(), String> {
+        let home = compiled_home(directory)?;
+        if home == Path::new(space::HOME) {
+            Ok(())
+        } else {
+            Err(format!("it is compiled for {}", home.display()))
+        }
+    }
+
     /// Puts its programs in the place of ours.
     pub fn replace_programs(world: &World, directory: &Path) {
         let bin = world.home().join("bin");
@@ -112,6 +122,17 @@ impl Drop for Original {
             let _ = child.wait();
         }
     }
+}
+
+/// Waits until a qmail-send reads the trigger of the usual home: a named pipe that nobody reads cannot be opened for
+/// writing at once.
+pub fn at_work() {
+    use std::os::unix::fs::OpenOptionsExt;
+    let at_once = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    deadline("qmail-send is at work", || {
+        let trigger = Path::new(space::HOME).join("queue/lock/trigger");
+        fs::OpenOptions::new().write(true).custom_flags(at_once).open(trigger).is_ok()
+    });
 }
 
 /// The home that is compiled into it: the directory itself, or the usual one.

@@ -6,6 +6,7 @@
 //! as the patches leave them: they start in the classic form, by qmail-start, and read the same queue.
 
 use quail_tests::own_host::{listing, text};
+use quail_tests::peers::original::at_work;
 use quail_tests::{Host, deadline, mail, place, skip};
 use std::path::Path;
 use std::process::Output;
@@ -38,19 +39,6 @@ fn with_an_original() -> Option<Host> {
     machine.must(&format!("(supervise {SERVICE} </dev/null >/dev/null 2>&1 &)"));
     at_work();
     Some(machine)
-}
-
-/// Waits until a qmail-send reads the trigger: a named pipe that nobody reads cannot be opened for writing at once.
-fn at_work() {
-    use std::os::unix::fs::OpenOptionsExt;
-    let at_once = nix::fcntl::OFlag::O_NONBLOCK.bits();
-    deadline("qmail-send is at work", || {
-        std::fs::OpenOptions::new()
-            .write(true)
-            .custom_flags(at_once)
-            .open("/var/qmail/queue/lock/trigger")
-            .is_ok()
-    });
 }
 
 /// What must come back: everything but the queue and the mail.

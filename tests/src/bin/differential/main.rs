@@ -13,6 +13,7 @@
     reason = "a test that cannot go on must stop, loudly"
 )]
 
+mod adoption;
 mod comparison;
 mod ground;
 mod journeys;
@@ -48,7 +49,8 @@ pub type Walk = fn(&mut Ground, &Notes);
 /// What both do together, with the original in that directory. A trial that goes wrong panics.
 type Trial = fn(&Path);
 
-const TRIALS: [(&str, Trial); 1] = [("twenty changes of hands", switch_over::twenty_times)];
+const TRIALS: [(&str, Trial); 2] =
+    [("twenty changes of hands", switch_over::twenty_times), ("adoption", adoption::there_and_back)];
 
 fn main() -> ExitCode {
     let (mut original, mut only) = (None, None);

@@ -1,4 +1,4 @@
-//! quail(1) adopt, as root, on a machine of the test's own, under Debian's daemontools.
+//! quail(1) adopt, as root, on a machine of the test's own, under Debian's daemontools and runit.
 //!
 //!     supervise(svc) ─> run ─> [ original's programs ] ──adopt──> [ ours ] ──undo──> [ the very same files ]
 //!
@@ -13,16 +13,28 @@ use std::process::Output;
 
 const SERVICE: &str = "/etc/service/qmail-send";
 
-/// A machine with an original that runs under supervise(8).
-fn with_an_original() -> Option<Host> {
-    let Some(daemontools) = place::package("daemontools") else {
-        skip("daemontools cannot be had");
+/// Who keeps the original running: package, its programs, and the one that does.
+struct Keeper {
+    package: &'static str,
+    programs: &'static [&'static str],
+    keeps: &'static str,
+}
+
+const DAEMONTOOLS: Keeper =
+    Keeper { package: "daemontools", programs: &["supervise", "svc", "svstat"], keeps: "supervise" };
+
+const RUNIT: Keeper = Keeper { package: "runit", programs: &["runsv", "sv"], keeps: "runsv" };
+
+/// A machine with an original that is kept running.
+fn with_an_original(keeper: &Keeper) -> Option<Host> {
+    if place::package(keeper.package).is_none() {
+        skip(&format!("{} cannot be had", keeper.package));
         return None;
-    };
+    }
     let machine = Host::enter()?;
-    for name in ["supervise", "svc", "svstat"] {
-        std::os::unix::fs::symlink(daemontools.join("usr/bin").join(name), machine.stand_ins().join(name))
-            .unwrap();
+    for name in keeper.programs {
+        let program = place::program_of(keeper.package, name).expect("it has that program");
+        std::os::unix::fs::symlink(program, machine.stand_ins().join(name)).unwrap();
     }
     let set = machine.quail(&["setup", "mail.here.example", "--no-service", "--no-sendmail"]);
     assert!(set.status.success(), "{}", text(&set));
@@ -36,7 +48,7 @@ fn with_an_original() -> Option<Host> {
     machine.must(&format!(
         "mkdir -p {SERVICE} && printf '#!/bin/sh\\nexec env - PATH=/var/qmail/bin:/usr/bin:/bin qmail-start ./Maildir/ >>/var/sendlog 2>&1\\n' > {SERVICE}/run && chmod 755 {SERVICE}/run"
     ));
-    machine.must(&format!("(supervise {SERVICE} </dev/null >/dev/null 2>&1 &)"));
+    machine.must(&format!("({} {SERVICE} </dev/null >/dev/null 2>&1 &)", keeper.keeps));
     at_work();
     Some(machine)
 }
@@ -62,7 +74,7 @@ fn refused(output: &Output, words: &str) {
 
 #[test]
 fn an_original_is_taken_over_and_given_back_with_all_its_mail() {
-    let Some(machine) = with_an_original() else { return };
+    let Some(machine) = with_an_original(&DAEMONTOOLS) else { return };
     let maildir = Path::new("/var/qmail/alias/Maildir");
     send(&machine, "postmaster");
     mail::wait_for(maildir, 1);
@@ -121,8 +133,32 @@ fn an_original_is_taken_over_and_given_back_with_all_its_mail() {
 }
 
 #[test]
+fn under_runit_it_is_stopped_and_started_by_sv() {
+    let Some(machine) = with_an_original(&RUNIT) else { return };
+    let maildir = Path::new("/var/qmail/alias/Maildir");
+    send(&machine, "someone@far.example");
+    let before = tree();
+    let taken = machine.quail(&["adopt", "--keep", "qmail-smtpd"]);
+    assert!(taken.status.success(), "{}", text(&taken));
+    for part in ["kept by runit", "sv down /etc/service/qmail-send", "sv up /etc/service/qmail-send"] {
+        assert!(text(&taken).contains(part), "{part:?} is not in {}", text(&taken));
+    }
+    at_work();
+    send(&machine, "postmaster");
+    mail::wait_for(maildir, 1);
+    let back = machine.quail(&["adopt", "--undo"]);
+    assert!(back.status.success(), "{}", text(&back));
+    assert!(text(&back).contains("1 messages wait"), "{}", text(&back));
+    assert_eq!(tree(), before);
+    at_work();
+    send(&machine, "postmaster");
+    mail::wait_for(maildir, 2);
+    machine.must(&format!("sv exit {SERVICE}"));
+}
+
+#[test]
 fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
-    let Some(machine) = with_an_original() else { return };
+    let Some(machine) = with_an_original(&DAEMONTOOLS) else { return };
     let keep = ["adopt", "--keep", "qmail-smtpd"];
     for (break_it, words, mend_it) in [
         (
@@ -158,7 +194,7 @@ fn what_cannot_be_taken_over_is_named_and_nothing_is_changed() {
 
 #[test]
 fn a_qmail_that_nobody_supervises_is_stopped_by_its_administrator() {
-    let Some(machine) = with_an_original() else { return };
+    let Some(machine) = with_an_original(&DAEMONTOOLS) else { return };
     machine.must(&format!("svc -dx {SERVICE}"));
     deadline("supervise is gone", || machine.processes().is_empty());
     machine.must(

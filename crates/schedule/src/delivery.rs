@@ -143,8 +143,9 @@ impl Schedule {
     /// All recipients of a channel have been delivered, and nothing of it has ever been in S5.
     fn finish_in_todo(&mut self, id: QueueId, channel: Channel) {
         self.lanes.on_mut(channel).passes.remove(&id);
-        self.set_course(id, channel, Course::Done);
-        if self.messages.of(id).is_some_and(|message| message.courses == [Course::Done; 2]) {
+        if self.lanes.iter().any(|lane| lane.passes.contains_key(&id)) {
+            self.set_course(id, channel, Course::Done);
+        } else {
             self.remove_from_todo(id);
         }
     }
@@ -168,6 +169,7 @@ impl Schedule {
             Outcome::Failed => Some(Failure { recipient: recipient.address, text }),
         };
         pass.recording = pass.recording.saturating_add(1);
+        self.lanes.on_mut(channel).records();
         self.ask(Action::Record { id, channel, offset: recipient.offset, failure });
     }
 
@@ -179,6 +181,7 @@ impl Schedule {
         now: Now,
     ) {
         self.answered();
+        self.lanes.on_mut(channel).recorded();
         match result {
             Ok(()) => {
                 if let Some(pass) = self.lanes.on_mut(channel).passes.get_mut(&id) {

@@ -6,7 +6,7 @@ use contracts::clean::CleanRequest;
 use crate::message::{Course, Phase};
 use crate::schedule::{Stop, Walk};
 use crate::timing::{Errand, SWEEP_PAUSE_MILLIS, SWEEP_PERIOD_MILLIS, SYSTEM_TROUBLE_MILLIS};
-use crate::{Action, Burial, Note, Now, Schedule};
+use crate::{Action, Burial, Channel, Note, Now, PerChannel, Schedule};
 
 impl Schedule {
     /// When both channels are finished, so is the message, but for its bounce.
@@ -50,16 +50,29 @@ impl Schedule {
         self.ask(Action::Clean(CleanRequest::Message(id)));
     }
 
-    /// From S4 straight to nothing. Both requests go together; their answers come in order.
+    /// From S4 straight to nothing. Both requests go together; their answers come in order. The channel whose delivery was
+    /// the last is still open until the envelope is gone: that is the record of it.
     pub(crate) fn remove_from_todo(&mut self, id: QueueId) {
         self.messages.set_phase(id, Phase::Removing);
+        self.recorded_by_removal(id).into_iter().for_each(|channel| self.lanes.on_mut(channel).records());
         self.ask(Action::Clean(CleanRequest::Envelope(id)));
         self.ask(Action::Clean(CleanRequest::Message(id)));
+    }
+
+    fn recorded_by_removal(&mut self, id: QueueId) -> Option<Channel> {
+        let courses = self.messages.of(id)?.courses;
+        Channel::BOTH.into_iter().find(|&channel| *courses.on(channel) == Course::Open)
     }
 
     pub(crate) fn cleaned(&mut self, request: CleanRequest, ok: bool, now: Now) {
         self.answered();
         self.owed_by_clean = self.owed_by_clean.saturating_sub(1);
+        if let CleanRequest::Envelope(id) = request
+            && self.messages.phase(id) == Some(Phase::Removing)
+            && let Some(channel) = self.recorded_by_removal(id)
+        {
+            self.lanes.on_mut(channel).recorded();
+        }
         match request {
             CleanRequest::Envelope(id) => match (self.messages.phase(id), ok) {
                 (Some(Phase::Arriving), true) => self.arrived(id),

@@ -65,6 +65,9 @@ pub(crate) struct Lane {
     free: BTreeSet<Slot>,
     flights: HashMap<Slot, Flight>,
     low_flights: usize,
+    /// Deliveries that have ended and are not written down yet. Each keeps its place: if we were killed now it would be
+    /// repeated, and a crash repeats no more than the channel carries at once.
+    unrecorded: usize,
     /// Messages in S5 by the time of their next attempt.
     pub(crate) due: BinaryHeap<Reverse<(Seconds, QueueId)>>,
     /// Messages in S5 whose first attempt waits for a pass.
@@ -102,6 +105,7 @@ impl Lane {
             free: (0..concurrency).collect(),
             flights: HashMap::new(),
             low_flights: 0,
+            unrecorded: 0,
             due: BinaryHeap::new(),
             first: VecDeque::new(),
             passes: HashMap::new(),
@@ -119,6 +123,16 @@ impl Lane {
     /// Deliveries in flight.
     pub(crate) fn used(&self) -> usize {
         self.flights.len()
+    }
+
+    /// A result is to be written down.
+    pub(crate) fn records(&mut self) {
+        self.unrecorded = self.unrecorded.saturating_add(1);
+    }
+
+    /// One has been, or could not be.
+    pub(crate) fn recorded(&mut self) {
+        self.unrecorded = self.unrecorded.saturating_sub(1);
     }
 
     /// Slots that one message or one destination may have before others come first.
@@ -247,7 +261,7 @@ impl Lane {
 
     /// Starts the next delivery, if there is a slot and somebody may have it.
     pub(crate) fn start(&mut self, number: u64, now: Millis) -> Option<(Slot, Flight, Arc<[u8]>)> {
-        if !self.alive || self.flights.len() >= self.concurrency {
+        if !self.alive || self.used().saturating_add(self.unrecorded) >= self.concurrency {
             return None;
         }
         self.now = now;

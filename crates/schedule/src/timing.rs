@@ -128,6 +128,7 @@ impl Schedule {
             Errand::Settle => self.settle(id),
             Errand::Record(channel, unrecorded) => {
                 let Unrecorded { offset, failure } = *unrecorded;
+                self.lanes.on_mut(channel).records();
                 self.ask(Action::Record { id, channel, offset, failure });
             }
             Errand::CloseChannel(channel) => self.ask(Action::CloseChannel(id, channel)),

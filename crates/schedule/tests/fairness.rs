@@ -90,8 +90,27 @@ impl Bench {
     }
 
     fn reports(&mut self, which: usize, outcome: Outcome) {
+        self.lands(which, outcome);
+        self.writes_down();
+    }
+
+    /// A report whose result is not written down yet.
+    fn lands(&mut self, which: usize, outcome: Outcome) {
         let (slot, _) = self.flying.remove(which);
         self.tell(Event::Report { channel: Channel::Remote, slot, outcome, text: b"x\n".to_vec() });
+    }
+
+    /// Results are on disk: marks, and removals from `todo`.
+    fn writes_down(&mut self) {
+        for action in std::mem::take(&mut self.waits) {
+            match action {
+                Action::Record { id, channel, .. } => self.tell(Event::Recorded(id, channel, Ok(()))),
+                Action::Clean(request @ CleanRequest::Envelope(_)) => {
+                    self.tell(Event::Cleaned(request, true));
+                }
+                other => self.waits.push(other),
+            }
+        }
     }
 
     fn flying_to(&self, part: &str) -> usize {
@@ -117,6 +136,44 @@ fn a_huge_message_leaves_slots_to_the_next() {
     assert_eq!(bench.flying.len(), 15);
     bench.arrives(2, "new@alive.example");
     assert_eq!(bench.flying_to("alive"), 1);
+}
+
+#[test]
+fn a_crash_repeats_no_more_than_a_channel_carries() {
+    let mut bench = Bench::new(4);
+    for id in 1..30 {
+        bench.arrives(id, &format!("x@d{id}.example"));
+    }
+    bench.list_arrives(100, (0..50).map(|n| format!("y@e{n}.example")));
+    for _ in 0..12 {
+        bench.lands(0, Outcome::Delivered);
+        bench.lands(0, Outcome::Delivered);
+        assert_eq!(bench.flying.len(), 2, "two have been delivered, and would be again");
+        bench.writes_down();
+        assert_eq!(bench.flying.len(), 4);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_down_holds_its_place_only_while_it_is_tried() {
+    let mut bench = Bench::new(4);
+    for id in 1..10 {
+        bench.arrives(id, &format!("x@d{id}.example"));
+    }
+    for _ in 0..4 {
+        bench.lands(0, Outcome::Delivered);
+    }
+    assert!(bench.flying.is_empty());
+    for action in std::mem::take(&mut bench.waits) {
+        if let Action::Clean(request) = action {
+            bench.tell(Event::Cleaned(request, false));
+        }
+    }
+    assert_eq!(bench.flying.len(), 4);
+    bench.passes(123_000);
+    bench.tell(Event::Tick);
+    bench.reports(0, Outcome::Delivered);
+    assert_eq!(bench.flying.len(), 4);
 }
 
 #[test]

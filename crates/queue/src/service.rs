@@ -165,17 +165,15 @@ impl<D: Disk + 'static> Service<D> {
     /// Hands a connection to a thread that has ended another, or to a new one.
     fn give_to_a_thread(self: &Arc<Self>, accepted: Accepted) {
         let number = accepted.number;
-        if self.crew.offer(accepted) {
-            return;
-        }
+        let Err(accepted) = self.crew.offer(accepted) else { return };
         let service = Arc::clone(self);
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            while let Some(accepted) = service.crew.next(THREAD_LINGER) {
+            service.crew.serve(accepted, THREAD_LINGER, |accepted| {
                 let registered = Registered { service: &service, number: accepted.number };
                 let _ = registered.serve(&accepted.stream, accepted.uid, accepted.by);
-            }
+            });
         });
-        if thread.is_err() && self.crew.withdraw(|accepted| accepted.number == number) {
+        if thread.is_err() {
             self.forget(number);
         }
     }

@@ -11,9 +11,10 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
+    thread::Thread,
     time::Duration,
 };
 
@@ -29,13 +30,11 @@ const STACK_BYTES: usize = 64 * 1024;
 pub(crate) struct SideBySide {
     crew: Crew<Task>,
     messages: AtomicUsize,
-    tasks: AtomicU64,
 }
 
 /// A sync for another thread.
 #[derive(Debug)]
 struct Task {
-    number: u64,
     place: usize,
     work: Work,
     ticket: Arc<Ticket>,
@@ -67,20 +66,16 @@ impl Work {
 /// What the syncs of one message have come to.
 #[derive(Debug)]
 struct Ticket {
-    state: Mutex<State>,
-    all_ended: Condvar,
-}
-
-#[derive(Debug)]
-struct State {
     /// How many other threads have yet to end.
-    left: usize,
-    failures: Vec<(usize, io::Error)>,
+    left: AtomicUsize,
+    failures: Mutex<Vec<(usize, io::Error)>>,
+    /// Who waits for them.
+    owner: Thread,
 }
 
 impl SideBySide {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { crew: Crew::new(), messages: AtomicUsize::new(0), tasks: AtomicU64::new(0) })
+        Arc::new(Self { crew: Crew::new(), messages: AtomicUsize::new(0) })
     }
 
     /// Makes all the syncs, of directories below `root`; the last in this thread. All have ended when this returns.
@@ -95,8 +90,8 @@ impl SideBySide {
             return works.map(|work| work.carry_out());
         }
         let others = N.saturating_sub(1);
-        let state = State { left: others, failures: Vec::new() };
-        let ticket = Arc::new(Ticket { state: Mutex::new(state), all_ended: Condvar::new() });
+        let (left, owner) = (AtomicUsize::new(others), std::thread::current());
+        let ticket = Arc::new(Ticket { left, failures: Mutex::default(), owner });
         for (place, work) in works.into_iter().enumerate() {
             if place < others {
                 self.hand_on(place, work, &ticket);
@@ -113,53 +108,46 @@ impl SideBySide {
 
     /// Gives work to another thread; for want of one it is done here.
     fn hand_on(self: &Arc<Self>, place: usize, work: Work, ticket: &Arc<Ticket>) {
-        let number = self.tasks.fetch_add(1, Ordering::Relaxed);
         let own = work.clone();
-        if self.crew.offer(Task { number, place, work, ticket: Arc::clone(ticket) }) {
-            return;
-        }
+        let Err(task) = self.crew.offer(Task { place, work, ticket: Arc::clone(ticket) }) else { return };
         let all = Arc::clone(self);
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            while let Some(Task { place, work, ticket, .. }) = all.crew.next(THREAD_LINGER) {
+            all.crew.serve(task, THREAD_LINGER, |Task { place, work, ticket }| {
                 let result = work.carry_out();
                 drop(work); // Whoever is woken finds the file closed here.
                 ticket.end(place, result);
-            }
+            });
         });
-        if thread.is_err() && self.crew.withdraw(|task| task.number == number) {
+        if thread.is_err() {
             ticket.end(place, own.carry_out());
         }
     }
 }
 
 impl Ticket {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Vec<(usize, io::Error)>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, place: usize, result: io::Result<()>) {
         if let Err(error) = result {
-            self.lock().failures.push((place, error));
+            self.failures().push((place, error));
         }
     }
 
     fn end(&self, place: usize, result: io::Result<()>) {
         self.note(place, result);
-        let mut state = self.lock();
-        state.left = state.left.saturating_sub(1);
-        let is_last = state.left == 0;
-        drop(state);
-        if is_last {
-            self.all_ended.notify_one();
+        // What this thread has noted is seen by who sees the count.
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.owner.unpark();
         }
     }
 
     fn wait(&self) -> Vec<(usize, io::Error)> {
-        let mut state = self.lock();
-        while state.left > 0 {
-            state = self.all_ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while self.left.load(Ordering::Acquire) > 0 {
+            std::thread::park();
         }
-        std::mem::take(&mut state.failures)
+        std::mem::take(&mut *self.failures())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Netstrings from a stream, answers to it. Answers that wait go out before anything is waited for.
 
+use crate::limits::CROWDED_TIME;
 use crate::places::Service;
 use netstring::{Length, LengthError};
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Wire<'s, S> {
     /// Nothing is lost if the server goes away now.
     idle: bool,
     deadline: Instant,
+    /// How long a client may be silent while others wait for its place.
+    crowded_time: Duration,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Wire<'s, S> {
@@ -66,6 +69,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Wire<'s, S> {
             answers: Vec::new(),
             idle: true,
             deadline,
+            crowded_time: CROWDED_TIME,
         }
     }
 
@@ -169,13 +173,17 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Wire<'s, S> {
 
     async fn fill(&mut self) -> Result<(), Stop> {
         self.send().await?;
+        let now = Instant::now();
+        let crowded_deadline = now.checked_add(self.crowded_time).unwrap_or(now).min(self.deadline);
         let read = loop {
-            if self.idle && *self.service.borrow_and_update() == Service::Closing {
+            let service = *self.service.borrow_and_update();
+            if self.idle && service == Service::Closing {
                 return Err(Stop::Ended);
             }
+            let deadline = if service == Service::Crowded { crowded_deadline } else { self.deadline };
             tokio::select! {
                 biased;
-                read = timeout_at(self.deadline, self.stream.read(&mut self.buffer)) => break read,
+                read = timeout_at(deadline, self.stream.read(&mut self.buffer)) => break read,
                 Ok(()) = self.service.changed() => {}
             }
         };
@@ -187,5 +195,25 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Wire<'s, S> {
             }
             Err(_) => Err(Stop::Trouble),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_silent_client_goes_soon_where_others_wait_for_its_place() {
+        let (_client, mut server) = tokio::io::duplex(64);
+        let (places, service) = watch::channel(Service::Open);
+        let mut wire = Wire::new(&mut server, service);
+        wire.crowded_time = Duration::ZERO;
+        let crowd = async { places.send_replace(Service::Crowded) };
+        assert_eq!(tokio::join!(wire.length(), crowd), (Err(Stop::Trouble), Service::Open));
+        let (mut client, mut server) = tokio::io::duplex(64);
+        let mut wire = Wire::new(&mut server, places.subscribe());
+        wire.crowded_time = Duration::ZERO;
+        client.write_all(b"3:").await.unwrap();
+        assert_eq!(wire.length().await, Ok(3));
     }
 }

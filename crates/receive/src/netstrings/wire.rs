@@ -216,4 +216,16 @@ mod tests {
         client.write_all(b"3:").await.unwrap();
         assert_eq!(wire.length().await, Ok(3));
     }
+
+    #[tokio::test]
+    async fn a_netstring_ends_before_the_one_around_it() {
+        for (text, heard) in [("7:", Ok(7)), ("8:", Err(Stop::Broken)), ("9:", Err(Stop::Broken))] {
+            let (mut client, mut server) = tokio::io::duplex(64);
+            let (_places, service) = watch::channel(Service::Open);
+            let mut wire = Wire::new(&mut server, service);
+            wire.enter(10);
+            client.write_all(text.as_bytes()).await.unwrap();
+            assert_eq!(wire.length().await, heard, "{text}");
+        }
+    }
 }

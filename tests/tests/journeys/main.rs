@@ -16,6 +16,7 @@ mod local;
 mod maildir;
 mod names;
 mod netstrings;
+mod patches;
 mod peers;
 mod pop;
 mod processes;

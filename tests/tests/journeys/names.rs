@@ -22,6 +22,7 @@ down MX 10 nobody.down
 down MX 20 second.two
 nobody.down A 127.0.1.99
 plain A 127.0.1.2
+home A 127.0.0.1
 alias CNAME two
 null MX 0 .
 lost MX 10 absent.lost
@@ -113,6 +114,39 @@ fn an_exchanger_may_have_a_longer_address() {
     let host = Sink::on("fd00::25".parse().expect("an address"), 25);
     world.deliver("a@there.example", &["b@six.test"], &letter("six"));
     assert_eq!(host.receive().to, ["b@six.test"]);
+}
+
+#[test]
+fn moreipme_and_notipme_say_which_addresses_are_ours() {
+    let Some((world, _server)) = world_with_names() else { return };
+    let (first, second) = (Sink::on([127, 0, 1, 1].into(), 25), Sink::on([127, 0, 1, 2].into(), 25));
+    let home = Sink::on([127, 0, 0, 1].into(), 25);
+    let ours = "failure: Sorry._Although_I'm_listed_as_a_best-preference_MX_or_A_for_that_host,";
+    // A change of a control file counts in a quarter of a second.
+    let until = |domain: &str, so: &mut dyn FnMut() -> bool| {
+        deadline(domain, || {
+            world.deliver("", &[&format!("b@{domain}.test")], &letter(domain));
+            world.wait_empty();
+            so()
+        });
+    };
+    let refused = |domain: &str| {
+        let before = world.log.count(ours);
+        until(domain, &mut || world.log.count(ours) > before);
+    };
+    refused("home");
+    world.control("notipme", "127.0.0.1\n");
+    until("home", &mut || !home.waiting().is_empty());
+    // Behind a better exchanger our own address matters to nobody; the best one is nobody else's.
+    world.control("moreipme", "127.0.1.2\n");
+    refused("plain");
+    until("two", &mut || !first.waiting().is_empty());
+    world.control("moreipme", "127.0.1.0/24\n");
+    refused("two");
+    world.control("notipme", "127.0.1.1/255.255.255.255\n");
+    until("two", &mut || !first.waiting().is_empty());
+    // What was sent there before the change counted is all that it got.
+    assert!(second.waiting().iter().all(|m| m.to == ["b@plain.test"]));
 }
 
 /// Takes one message by QMTP and gives what came.

@@ -94,6 +94,8 @@ pub enum Entry {
     Network,
     /// `address:port` or `[IPv6]:port`.
     SocketAddress,
+    /// `F:pattern:address` and its like.
+    Tap,
 }
 
 impl Entry {
@@ -109,6 +111,7 @@ impl Entry {
             Self::Server => "an IP address, or `address:port`",
             Self::Network => "an IP address, or `address/bits`",
             Self::SocketAddress => "`address:port` or `[IPv6]:port`",
+            Self::Tap => "`F:pattern:address`, `T:pattern:address`, `A:pattern:address` or `pattern:address`",
         }
     }
 }

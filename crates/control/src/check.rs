@@ -83,6 +83,7 @@ fn wrong_entry(setting: &Setting, line: usize, value: &[u8], entry: Entry) -> Op
         Entry::Sender => (is_address(value), "user@domain or @domain"),
         Entry::Server => (is_server(value), "an IP address, or one with a port"),
         Entry::Network => (is_network(value), "an address, or address/bits"),
+        Entry::Tap => (crate::taps::is_line(value), crate::taps::ACCEPTED),
         Entry::SocketAddress => (parsed::<SocketAddr>(value).is_some(), "address:port or [IPv6]:port"),
     };
     let used = match entry {

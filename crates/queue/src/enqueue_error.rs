@@ -33,6 +33,9 @@ pub enum EnqueueError {
     /// The queue directory.
     #[error("cannot enter the queue directory")]
     Queue(#[source] io::Error),
+    /// A control file that decides who gets a copy.
+    #[error(transparent)]
+    Control(#[from] control::ControlError),
     /// `queue/pid`, or an unnamed file in its place.
     #[error("cannot create a message file")]
     Pid(#[source] io::Error),
@@ -66,6 +69,7 @@ impl From<&EnqueueError> for QueueExit {
             EnqueueError::Write(_) => Self::WriteError,
             EnqueueError::Home(_) => Self::HomeDirectory,
             EnqueueError::Queue(_) => Self::QueueDirectory,
+            EnqueueError::Control(_) => Self::Configuration,
             EnqueueError::Pid(_) => Self::PidDirectory,
             EnqueueError::Mess(_) => Self::MessDirectory,
             EnqueueError::Intd(_) => Self::IntdDirectory,

@@ -23,6 +23,7 @@ use crate::{
     disk::{Disk, SyncStep},
     enqueue_error::EnqueueError,
     store::Queue,
+    tapping::Search,
     todo::ENVELOPE_MAX_BYTES,
 };
 use contracts::{QueueId, envelope, hand_off::HandOffDecoder};
@@ -87,6 +88,7 @@ pub struct Incoming<'q, D: Disk> {
     envelope: Option<Draft<D::File>>,
     envelope_bytes: u64,
     decoder: HandOffDecoder,
+    search: Search,
     head: Vec<u8>,
     buffer: Vec<u8>,
     /// Names to take away again unless the message is accepted, the last first.
@@ -96,6 +98,7 @@ pub struct Incoming<'q, D: Disk> {
 impl<D: Disk> Queue<D> {
     /// Begins to queue a message.
     pub fn receive(&self, caller: &Caller) -> Result<Incoming<'_, D>, EnqueueError> {
+        let search = self.search_for_copy()?;
         let mut made = Vec::new();
         let message = match self.disk.create_unnamed("mess/0").map_err(EnqueueError::Pid)? {
             Some(file) => Draft::Unnamed(file),
@@ -123,6 +126,7 @@ impl<D: Disk> Queue<D> {
             envelope: None,
             envelope_bytes: 0,
             decoder: HandOffDecoder::default(),
+            search,
             head: envelope::todo_head(caller.uid, qp),
             buffer: received::by_queue(qp, caller.by, caller.now),
             made,
@@ -182,12 +186,25 @@ impl<D: Disk> Incoming<'_, D> {
 
     /// Appends to the envelope, in the form of `contracts::hand_off`.
     pub fn envelope(&mut self, bytes: &[u8]) -> Result<(), EnqueueError> {
-        self.envelope_bytes = self.envelope_bytes.saturating_add(bytes.len() as u64);
-        if self.envelope_bytes > ENVELOPE_MAX_BYTES.saturating_sub(64) {
-            return Err(EnqueueError::EnvelopeTooLong); // With the u and p records it must stay readable.
+        self.count_envelope(bytes)?;
+        for piece in self.search.pieces(bytes) {
+            self.decoder.push(piece, &mut self.buffer)?;
+            if self.decoder.is_complete() {
+                break;
+            }
+            if let Some(copy) = self.search.after(piece) {
+                self.count_envelope(&copy)?;
+                self.buffer.extend_from_slice(&copy);
+            }
         }
-        self.decoder.push(bytes, &mut self.buffer)?;
         if self.buffer.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn count_envelope(&mut self, bytes: &[u8]) -> Result<(), EnqueueError> {
+        self.envelope_bytes = self.envelope_bytes.saturating_add(bytes.len() as u64);
+        // With the u and p records it must stay readable.
+        let fits = self.envelope_bytes <= ENVELOPE_MAX_BYTES.saturating_sub(64);
+        fits.then_some(()).ok_or(EnqueueError::EnvelopeTooLong)
     }
 
     /// True once the envelope's final NUL has arrived.

@@ -38,6 +38,7 @@ mod side_by_side;
 pub mod simulated;
 pub mod store;
 pub mod sweep;
+pub mod tapping;
 pub mod todo;
 pub mod trigger;
 

@@ -4,7 +4,9 @@ use crate::{
     disk::{Disk, SyncStep},
     layout::Layout,
     real::RealDisk,
+    tapping::{Search, Tapping},
 };
+use control::ControlError;
 use os::shared_sync::SharedSync;
 use std::{
     collections::BTreeMap,
@@ -19,6 +21,7 @@ pub struct Queue<D: Disk = RealDisk> {
     pub(crate) disk: D,
     pub(crate) layout: Layout,
     syncs: Mutex<BTreeMap<String, Arc<SharedSync>>>,
+    taps: Option<Tapping>,
 }
 
 impl Queue<RealDisk> {
@@ -34,7 +37,7 @@ impl Queue<RealDisk> {
 
     /// The same queue for who must not wait ([`RealDisk::at_once`]).
     pub fn at_once(&self) -> Self {
-        Self { disk: self.disk.clone().at_once(), layout: self.layout, syncs: Mutex::default() }
+        Self { disk: self.disk.clone().at_once(), layout: self.layout, syncs: Mutex::default(), taps: None }
     }
 }
 
@@ -42,7 +45,19 @@ impl<D: Disk> Queue<D> {
     /// The queue on a disk whose names are relative to the queue directory.
     pub fn on(disk: D) -> io::Result<Self> {
         let layout = Layout::detect(&disk)?;
-        Ok(Self { disk, layout, syncs: Mutex::default() })
+        Ok(Self { disk, layout, syncs: Mutex::default(), taps: None })
+    }
+
+    /// The same queue; what it receives is copied to whom `taps` name.
+    #[must_use]
+    pub fn with_taps(mut self, taps: Tapping) -> Self {
+        self.taps = Some(taps);
+        self
+    }
+
+    /// The search for a copy in one envelope.
+    pub(crate) fn search_for_copy(&self) -> Result<Search, ControlError> {
+        Ok(self.taps.as_ref().map(Tapping::now).transpose()?.map(Search::new).unwrap_or_default())
     }
 
     /// The names of everything in it.

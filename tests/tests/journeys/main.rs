@@ -27,6 +27,7 @@ mod relay;
 mod root;
 mod switch_over;
 mod takeover;
+mod taps;
 
 use quail_tests::World;
 

@@ -19,7 +19,6 @@ const fn file(name: &'static str, meaning: &'static str, instead: &'static str) 
 const NONE: &str = "Nothing is done yet in its place.";
 const POLICY: &str = "Not read: what it refuses is accepted here.";
 const SOURCE: &str = "Not read: the system chooses the source address.";
-const QUEUE: &str = "Not read: the original's behaviour, without it.";
 const SCRIPT: &str = "Read by run scripts only, which may go on doing so.";
 const RELAY: &str = "Not read: say it in control/relayclients, or by RELAYCLIENT under tcpserver.";
 const RELAYFROM: &str = "Not read, and never will be: senders are forged.";
@@ -86,7 +85,6 @@ pub const FOREIGN: &[Foreign] = &[
     file("srs_separator", "Of the sender rewriting scheme.", SRS),
     file("surbldomainwhite", "Of the SURBL filter.", FILTER),
     file("surblrcpt", "Of the SURBL filter.", FILTER),
-    file("taps", "Copies of messages by sender or recipient.", QUEUE),
     file("tlsclientciphers", "Ciphers for other servers.", TLSPARAM),
     file("tlsclients", "Client certificates that may relay.", TLS),
     file("tlshosts", "Hosts that must show a certificate.", TLS),

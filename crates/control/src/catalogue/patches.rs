@@ -101,6 +101,12 @@ pub const PATCHES: &[Setting] = &[
         SWITCH,
         "Whether recipients whose local part has an at sign, a percent sign or a bang are refused, for clients that may not relay.",
     ),
+    file(
+        "taps",
+        list(Entry::Tap),
+        "qmail-queue, qmail-queued",
+        "Who gets a copy of which messages: `F:pattern:address` by sender, `T:pattern:address` by recipient, `A:pattern:address` (or without `A:`) by both. Patterns as in badhelo. The first line that matches counts, and a message is copied once; without an address there is no copy.",
+    ),
     smtp(
         "tarpitcount",
         number(0, 0, 1_000_000, "recipients"),

@@ -7,7 +7,7 @@ use nix::sys::{
     signal::{SigSet, Signal},
     signalfd::{SfdFlags, SignalFd},
 };
-use queue::{Queue, caller::Roles, service::Service};
+use queue::{Queue, caller::Roles, service::Service, tapping::Tapping};
 use std::{
     io::{self, Write},
     os::{
@@ -50,7 +50,8 @@ fn run() -> io::Result<()> {
             .map_or_else(|| error.to_string(), |number| os::strerror::strerror(number).into());
         io::Error::other(format!("unable to open {}: {why}", home.join("queue").display()))
     })?;
-    let service = Service::new(queue, roles, &home);
+    let warn = |words: &str| drop(writeln!(io::stderr(), "qmail-queued: warning: {words}"));
+    let service = Service::new(queue.with_taps(Tapping::new(&home, warn)), roles, &home);
     let ends: Vec<_> =
         [Some(stop.as_fd()), lifeline.as_ref().map(OwnedFd::as_fd)].into_iter().flatten().collect();
     service.run(&UnixListener::from(listener), &ends)

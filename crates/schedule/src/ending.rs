@@ -51,7 +51,7 @@ impl Schedule {
     }
 
     /// From S4 straight to nothing. Both requests go together; their answers come in order. The channel whose delivery was
-    /// the last is still open until the envelope is gone: that is the record of it.
+    /// the last stays open until the envelope is gone: that is the record of it.
     pub(crate) fn remove_from_todo(&mut self, id: QueueId) {
         self.messages.set_phase(id, Phase::Removing);
         self.recorded_by_removal(id).into_iter().for_each(|channel| self.lanes.on_mut(channel).records());

@@ -49,6 +49,9 @@ enum Standing {
 /// A delivery that took as long makes its destination a slow one, and after a silence as long nobody knows.
 const SLOW_MILLIS: Millis = 500;
 
+/// Results of a channel that may wait to be written down while new deliveries are started, for each of its slots.
+const UNRECORDED_PER_SLOT: usize = 4;
+
 /// How many passes are looked at for one free slot.
 const LOOK_MAX: usize = 64;
 /// Destinations whose last delivery is remembered.
@@ -65,8 +68,8 @@ pub(crate) struct Lane {
     free: BTreeSet<Slot>,
     flights: HashMap<Slot, Flight>,
     low_flights: usize,
-    /// Deliveries that have ended and are not written down yet. Each keeps its place: if we were killed now it would be
-    /// repeated, and a crash repeats no more than the channel carries at once.
+    /// Deliveries that have ended and are not written down yet: if we were killed now they would be repeated, like those in
+    /// flight.
     unrecorded: usize,
     /// Messages in S5 by the time of their next attempt.
     pub(crate) due: BinaryHeap<Reverse<(Seconds, QueueId)>>,
@@ -261,7 +264,8 @@ impl Lane {
 
     /// Starts the next delivery, if there is a slot and somebody may have it.
     pub(crate) fn start(&mut self, number: u64, now: Millis) -> Option<(Slot, Flight, Arc<[u8]>)> {
-        if !self.alive || self.used().saturating_add(self.unrecorded) >= self.concurrency {
+        let unrecorded_max = self.concurrency.saturating_mul(UNRECORDED_PER_SLOT);
+        if !self.alive || self.used() >= self.concurrency || self.unrecorded >= unrecorded_max {
             return None;
         }
         self.now = now;

@@ -80,7 +80,8 @@ fn killing_everything_in_the_middle_of_a_thousand_messages_loses_none() {
     let lost: Vec<_> = accepted.iter().filter(|n| !copies.contains_key(n)).collect();
     assert!(lost.is_empty(), "accepted and lost: {lost:?}");
     assert!(accepted.len() >= MESSAGES / 5, "only {} were accepted: the blow fell too early", accepted.len());
-    // A crash may repeat only what was in flight: at most ten local deliveries at a time, four crashes.
+    // A crash may repeat only what was in flight, and what had ended and was not written down: at most ten local deliveries
+    // in flight and four times as many results (decision 31), four crashes.
     let repeated: usize = copies.values().map(|n| n - 1).sum();
-    assert!(repeated <= 4 * 10, "{repeated} were delivered twice");
+    assert!(repeated <= 4 * (10 + 4 * 10), "{repeated} were delivered twice");
 }

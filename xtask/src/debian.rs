@@ -40,6 +40,7 @@ pub const FOR_TESTS: &[&str] = &[
     "awstats",
     "fetchmail",
     "mpop",
+    "whois",
 ];
 
 /// Packages that come along with others though their names do not say that they are parts.

@@ -20,3 +20,4 @@ mod quail_check;
 mod quail_checkpassword;
 mod quail_setup;
 mod quail_start;
+mod system_accounts;

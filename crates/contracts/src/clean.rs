@@ -28,9 +28,7 @@ pub enum CleanRequest {
 #[error("not a clean request")]
 pub struct NotARequest;
 
-/// Requests are between these lengths, NUL included; all others are `x`.
-pub const REQUEST_MIN_BYTES: usize = 7;
-/// See [`REQUEST_MIN_BYTES`].
+/// The longest request, NUL included; longer ones are `x`.
 pub const REQUEST_MAX_BYTES: usize = 100;
 
 impl CleanRequest {

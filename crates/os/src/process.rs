@@ -89,7 +89,6 @@ pub fn become_for_good(identity: Identity) -> io::Result<()> {
 pub struct Spawn {
     command: Command,
     identity: Option<Identity>,
-    group: bool,
     orphan_signal: Option<nix::sys::signal::Signal>,
 }
 
@@ -98,7 +97,7 @@ impl Spawn {
     pub fn new(program: impl Into<OsString>) -> Self {
         let mut command = Command::new(program.into());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { command, identity: None, group: false, orphan_signal: None }
+        Self { command, identity: None, orphan_signal: None }
     }
 
     /// Arguments, environment, directory, argv\[0\].
@@ -109,12 +108,6 @@ impl Spawn {
     /// Whom the child becomes before it executes the program. Without it, it stays whom we are.
     pub fn identity(&mut self, identity: Identity) -> &mut Self {
         self.identity = Some(identity);
-        self
-    }
-
-    /// Puts the child into a process group of its own.
-    pub fn own_group(&mut self) -> &mut Self {
-        self.group = true;
         self
     }
 
@@ -138,7 +131,7 @@ impl Spawn {
         let high = fds.iter().filter(|(ours, _)| ours.as_raw_fd() > 2);
         let wanted: Vec<(RawFd, RawFd)> =
             high.map(|(ours, theirs)| (ours.as_raw_fd(), *theirs)).chain(copied).collect();
-        let (identity, group, orphan_signal) = (self.identity, self.group, self.orphan_signal);
+        let (identity, orphan_signal) = (self.identity, self.orphan_signal);
         let parent = nix::unistd::getpid();
         let mut moved: Vec<(RawFd, RawFd)> = Vec::with_capacity(wanted.len());
         let prepare = move || {
@@ -159,9 +152,6 @@ impl Spawn {
                 if unsafe { libc::dup2(high, theirs) } == -1 {
                     return Err(io::Error::last_os_error());
                 }
-            }
-            if group {
-                nix::unistd::setpgid(nix::unistd::Pid::from_raw(0), nix::unistd::Pid::from_raw(0))?;
             }
             identity.map_or(Ok(()), become_for_good)?;
             // After the change of identity, which would undo it.

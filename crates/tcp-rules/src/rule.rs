@@ -87,7 +87,8 @@ impl Rule {
     }
 
     /// The record that tcprules(1) makes of it.
-    pub fn to_record(&self) -> Vec<u8> {
+    #[cfg(test)]
+    pub(crate) fn to_record(&self) -> Vec<u8> {
         let mut record = if self.denies { b"D\0".to_vec() } else { Vec::new() };
         for (name, value) in &self.variables {
             for part in [b"+", name.as_slice(), b"=", value, b"\0"] {

@@ -69,6 +69,7 @@ fn measure_all(options: &Options) -> Result<()> {
     let mut results = Results {
         command: options.command(),
         machine: measure::machine::look(&disk),
+        rounds_of_syncing: queue::incoming::rounds_of_syncing(os::file_system::keeps_order(&disk)),
         rounds: options.rounds(),
         ..Results::default()
     };

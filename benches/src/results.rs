@@ -29,6 +29,8 @@ pub struct Results {
     pub command: String,
     /// Where.
     pub machine: Machine,
+    /// Rounds of syncing that our queue makes a message wait for, on this disk.
+    pub rounds_of_syncing: u64,
     /// What it can do.
     pub limits: Vec<Limit>,
     /// Sessions, and how fast the generator is without a server.

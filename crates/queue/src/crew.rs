@@ -116,7 +116,9 @@ mod tests {
         let thread = std::thread::spawn({
             let crew = crew.clone();
             move || {
-                crew.serve(0, Duration::from_secs(60), |n| done.send((n, std::thread::current().id())).unwrap())
+                crew.serve(0, Duration::from_secs(60), |n| {
+                    done.send((n, std::thread::current().id())).unwrap()
+                })
             }
         });
         let (_, first) = hear.recv().unwrap();

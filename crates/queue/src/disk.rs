@@ -78,10 +78,7 @@ pub trait Disk: Send + Sync {
     fn write_out(&self, file: &Self::File) -> io::Result<()>;
     /// Makes all the syncs, in any order, perhaps at the same time, and says what became of each.
     fn sync_all<const N: usize>(&self, steps: [SyncStep<'_, Self::File>; N]) -> [io::Result<()>; N] {
-        steps.map(|step| match step {
-            SyncStep::File(file) => self.sync(file),
-            SyncStep::Directory(name, shared) => shared.sync(|| self.sync_directory(name)),
-        })
+        one_after_the_other(self, steps)
     }
     /// Gives an unnamed file a name; fails when it is taken.
     fn link_unnamed(&self, file: &Self::File, name: &str) -> io::Result<()>;
@@ -105,6 +102,17 @@ pub trait Disk: Send + Sync {
     fn stat_open(&self, file: &Self::File) -> io::Result<Stat>;
     /// The names in a directory, in no order, without `.` and `..`.
     fn names(&self, directory: &str) -> io::Result<Names>;
+}
+
+/// All the syncs, in their order.
+pub(crate) fn one_after_the_other<D: Disk + ?Sized, const N: usize>(
+    disk: &D,
+    steps: [SyncStep<'_, D::File>; N],
+) -> [io::Result<()>; N] {
+    steps.map(|step| match step {
+        SyncStep::File(file) => disk.sync(file),
+        SyncStep::Directory(name, shared) => shared.sync(|| disk.sync_directory(name)),
+    })
 }
 
 /// Takes a name away; fine when it is gone already.

@@ -35,6 +35,12 @@ use std::{
 
 /// The longest message that is taken, the `Received` line not counted.
 pub const MESSAGE_MAX_BYTES: u64 = 4 << 30;
+/// Rounds of syncing between the end of the envelope and acceptance, each shared with all that come at the same time, on a
+/// disk that keeps the order of changes ([`Disk::keeps_order`]) or not.
+pub const fn rounds_of_syncing(keeps_order: bool) -> u64 {
+    if keeps_order { 1 } else { 2 }
+}
+
 /// What is gathered before it is written.
 const BUFFER_BYTES: usize = 64 * 1024;
 

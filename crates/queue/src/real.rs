@@ -4,7 +4,7 @@
 //! `qmail-send`.
 
 use crate::{
-    disk::{Disk, Names, Stat, SyncStep},
+    disk::{Disk, Names, Stat, SyncStep, one_after_the_other},
     side_by_side::SideBySide,
 };
 use nix::{
@@ -183,10 +183,7 @@ impl Disk for RealDisk {
     fn sync_all<const N: usize>(&self, steps: [SyncStep<'_, Arc<File>>; N]) -> [io::Result<()>; N] {
         match &self.helpers {
             Some(helpers) => helpers.sync(&self.root, steps),
-            None => steps.map(|step| match step {
-                SyncStep::File(file) => self.sync(file),
-                SyncStep::Directory(name, shared) => shared.sync(|| self.sync_directory(name)),
-            }),
+            None => one_after_the_other(self, steps),
         }
     }
 

@@ -46,6 +46,7 @@ struct State {
     moments: Option<Vec<order::Moment>>,
     syncs: Calls,
     write_outs: Calls,
+    rounds: u64,
     clock: i64,
 }
 
@@ -151,6 +152,11 @@ impl SimulatedDisk {
     /// How many syncs there were.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs.count
+    }
+
+    /// How often somebody waited for syncs; those that are made together are one round.
+    pub fn rounds(&self) -> u64 {
+        self.lock().rounds
     }
 
     /// Lets `calls` more calls through and fails all that follow, as a machine that has stopped.

@@ -1,7 +1,7 @@
 //! One round of syncing on disks that keep the order of changes, and on one that only says so.
 
 use super::{MESSAGE, RECIPIENTS, SPLIT, check_todo, enqueue, ways_to_survive};
-use crate::{Queue, QueueId, simulated::SimulatedDisk};
+use crate::{Queue, QueueId, incoming::rounds_of_syncing, simulated::SimulatedDisk};
 
 /// How many syncs the one round has.
 const SYNCS: u64 = 4;
@@ -13,6 +13,16 @@ fn is_whole(disk: &SimulatedDisk, id: QueueId) -> bool {
     let message = disk.bytes(&queue.layout().message(id));
     queue.read_todo(id).is_ok_and(|entry| entry.recipients().eq(RECIPIENTS))
         && message.is_some_and(|m| m.starts_with(b"Received: (qmail ") && m.ends_with(MESSAGE))
+}
+
+#[test]
+fn a_message_waits_for_one_round_where_order_is_kept_and_for_two_elsewhere() {
+    for keeps_order in [true, false] {
+        let disk = SimulatedDisk::with_queue(SPLIT);
+        let disk = if keeps_order { disk.claiming_order() } else { disk };
+        enqueue(&Queue::on(disk.clone()).unwrap(), false).unwrap();
+        assert_eq!(disk.rounds(), rounds_of_syncing(keeps_order));
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The durable steps on a simulated disk.
 
 use super::{SimulatedDisk, SimulatedFile};
-use crate::disk::{Disk, Names, Stat};
+use crate::disk::{Disk, Names, Stat, SyncStep, one_after_the_other};
 use std::io;
 
 impl Disk for SimulatedDisk {
@@ -68,6 +68,7 @@ impl Disk for SimulatedDisk {
 
     fn sync(&self, file: &SimulatedFile) -> io::Result<()> {
         let mut state = self.step()?;
+        state.rounds = state.rounds.saturating_add(1);
         if state.syncs.is_left_out() {
             return Ok(());
         }
@@ -80,6 +81,13 @@ impl Disk for SimulatedDisk {
 
     fn keeps_order(&self) -> bool {
         self.lock().claims_order
+    }
+
+    fn sync_all<const N: usize>(&self, steps: [SyncStep<'_, SimulatedFile>; N]) -> [io::Result<()>; N] {
+        let before = self.rounds();
+        let results = one_after_the_other(self, steps);
+        self.lock().rounds = before.saturating_add(1);
+        results
     }
 
     fn write_out(&self, file: &SimulatedFile) -> io::Result<()> {
@@ -119,6 +127,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_directory(&self, name: &str) -> io::Result<()> {
         let mut state = self.step()?;
+        state.rounds = state.rounds.saturating_add(1);
         if state.syncs.is_left_out() {
             return Ok(());
         }

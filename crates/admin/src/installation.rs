@@ -18,7 +18,7 @@ pub struct Installation {
 impl Installation {
     /// Makes the whole tree below `home`, which may exist, with the modes of the original's.
     pub fn create(home: &Path) -> io::Result<Self> {
-        for entry in layout::entries(layout::SPLIT) {
+        for entry in layout::entries(layout::new_shape()) {
             let path = if entry.path.is_empty() { home.to_path_buf() } else { home.join(&entry.path) };
             match entry.kind {
                 Kind::Directory => DirBuilder::new().recursive(true).create(&path)?,

@@ -7,6 +7,7 @@ mod modes;
 
 use modes::FOR_PROGRAMS;
 pub use modes::program_owner;
+pub use queue::layout::Layout as Shape;
 
 /// Directories under `mess`, `info`, `local` and `remote` of a new queue (conf-split).
 pub const SPLIT: u64 = 23;
@@ -44,8 +45,13 @@ pub struct Entry {
     pub mode: u32,
 }
 
-/// The tree, parents first, for a queue with this split.
-pub fn entries(split: u64) -> Vec<Entry> {
+/// The shape of a new queue.
+pub fn new_shape() -> Shape {
+    Shape::with_split(SPLIT)
+}
+
+/// The tree, parents first, for a queue of this shape.
+pub fn entries(shape: Shape) -> Vec<Entry> {
     let directory = |path: &str, owner, mode| Entry { path: path.into(), kind: Kind::Directory, owner, mode };
     let mut found = vec![
         directory("", "root", 0o755),
@@ -67,7 +73,13 @@ pub fn entries(split: u64) -> Vec<Entry> {
         ("remote", "qmails", 0o700),
     ] {
         found.push(directory(&format!("queue/{name}"), owner, mode));
-        found.extend((0..split).map(|n| directory(&format!("queue/{name}/{n}"), owner, mode)));
+        found.extend((0..shape.split()).map(|n| directory(&format!("queue/{name}/{n}"), owner, mode)));
+    }
+    if shape.is_big_todo() {
+        for (name, mode) in [("todo", 0o750), ("intd", 0o700)] {
+            let parts = (0..shape.split()).map(|n| directory(&format!("queue/{name}/{n}"), "qmailq", mode));
+            found.extend(parts);
+        }
     }
     found.push(directory("queue/lock", "qmailq", 0o750));
     let lock =
@@ -130,7 +142,8 @@ mod tests {
 
     #[test]
     fn parents_come_before_children() {
-        let entries = entries(SPLIT);
+        let entries = entries(new_shape().with_big_todo());
+        assert!(entries.iter().any(|entry| entry.path == "queue/intd/22" && entry.mode == 0o700));
         for (at, entry) in entries.iter().enumerate().skip(1) {
             let parent = entry.path.rsplit_once('/').map_or("", |(parent, _)| parent);
             assert!(entries[..at].iter().any(|e| e.path == parent), "{}", entry.path);

@@ -1,5 +1,6 @@
 //! Where an installation is, and who is who in it.
 
+use crate::layout::Shape;
 use nix::unistd::{Group, Uid, User, getegid, geteuid};
 use std::path::{Path, PathBuf};
 
@@ -48,10 +49,9 @@ impl Place {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The split of its queue; `None` when there is no queue yet, or one with gaps.
-    pub fn split(&self) -> Option<u64> {
-        let disk = queue::real::RealDisk::at(&self.at("queue"));
-        queue::layout::Layout::detect(&disk).ok().map(queue::layout::Layout::split)
+    /// The shape of its queue; `None` when there is no queue yet, or one with gaps.
+    pub fn shape(&self) -> Option<Shape> {
+        Shape::detect(&queue::real::RealDisk::at(&self.at("queue"))).ok()
     }
 }
 

@@ -108,7 +108,12 @@ fn prepare(
     let signals = signals().map_err(|_| Opening::Queue)?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let lock = lock(&queue_directory)?;
-    let queue = Queue::open(home).map_err(|_| Opening::Queue)?;
+    let queue = Queue::open(home).map_err(|error| {
+        if error.raw_os_error().is_none() {
+            log.line(Line::Warning("", &error.to_string(), ""));
+        }
+        Opening::Queue
+    })?;
 
     let (local, remote, clean) = peers.take().ok_or(Opening::NoSpawner)?;
     let mut spawners = [

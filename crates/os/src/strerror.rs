@@ -103,6 +103,11 @@ pub fn of(error: &io::Error) -> &'static str {
     error.raw_os_error().map_or("unknown error", strerror)
 }
 
+/// As [`of`], with its own words for an error that came from no system call.
+pub fn words_of(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| strerror(number).to_owned())
+}
+
 /// Whether trying again later may help, by the original's list (qmail-interfaces 8.5).
 ///
 /// EPERM and EACCES are not in it.

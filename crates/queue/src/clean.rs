@@ -53,15 +53,19 @@ fn carry_out<D: Disk>(queue: &Queue<D>, request: CleanRequest) -> io::Result<()>
     let layout = queue.layout;
     match request {
         CleanRequest::Message(id) => {
-            unlink_if_present(&queue.disk, &layout.under_construction(id))?;
+            unlink_all(&queue.disk, layout.all_under_construction(id))?;
             unlink_if_present(&queue.disk, &layout.message(id)) // S1
         }
         CleanRequest::Envelope(id) => {
-            unlink_if_present(&queue.disk, &layout.under_construction(id))?;
-            unlink_if_present(&queue.disk, &layout.envelope(id)) // S5, or S2 when all is delivered
+            unlink_all(&queue.disk, layout.all_under_construction(id))?;
+            unlink_all(&queue.disk, layout.envelopes(id)) // S5, or S2 when all is delivered
         }
         CleanRequest::Hold(id) => queue.hold(id),
     }
+}
+
+fn unlink_all(disk: &impl Disk, mut names: impl Iterator<Item = String>) -> io::Result<()> {
+    names.try_for_each(|name| unlink_if_present(disk, &name))
 }
 
 /// Removes what killed writers left in `pid`. What cannot be removed is left for the next time.

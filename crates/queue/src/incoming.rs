@@ -229,7 +229,7 @@ impl<D: Disk> Incoming<'_, D> {
         let Some(envelope) = &self.envelope else { return Err(EnqueueError::EndedEarly) };
 
         // A stale todo/ID would give our message to its recipients as soon as mess/ID has a name.
-        if disk.stat(&todo).is_ok() {
+        if layout.envelopes(id).any(|todo| disk.stat(&todo).is_ok()) {
             return Err(EnqueueError::Todo(io::ErrorKind::AlreadyExists.into()));
         }
         let files @ [message_file, envelope_file] = [self.message.file(), envelope.file()];
@@ -247,7 +247,7 @@ impl<D: Disk> Incoming<'_, D> {
             disk.unlink(name).map_err(EnqueueError::Pid)?;
             self.made.retain(|made| made != name);
         }
-        let directory = layout.message_directory(id);
+        let (directory, envelope_directory) = (layout.message_directory(id), layout.envelope_directory(id));
         let durable_message = || {
             [
                 SyncStep::File(message_file),
@@ -275,13 +275,13 @@ impl<D: Disk> Incoming<'_, D> {
         let made = std::mem::replace(&mut self.made, vec![todo]);
         if in_one_round {
             let [message, envelope, name] = durable_message();
-            let steps = [message, envelope, name, self.queue.directory_step("todo")];
+            let steps = [message, envelope, name, self.queue.directory_step(&envelope_directory)];
             let [message, envelope, name, visible] = disk.sync_all(steps);
             message.and(envelope).map_err(EnqueueError::Write)?;
             name.map_err(EnqueueError::Mess)?;
             visible.map_err(EnqueueError::Todo)?; // S4, durable: accepted
         } else {
-            self.queue.sync_directory("todo").map_err(EnqueueError::Todo)?; // S4, durable: accepted
+            self.queue.sync_directory(&envelope_directory).map_err(EnqueueError::Todo)?; // S4, durable: accepted
         }
         self.made.clear();
         if let (Draft::Named(..), false) = (envelope, keep_intd) {

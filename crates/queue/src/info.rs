@@ -50,7 +50,12 @@ impl<D: Disk> Queue<D> {
 
     /// Looks at `todo/ID`; `None` when there is none.
     pub fn stat_todo(&self, id: QueueId) -> io::Result<Option<Stat>> {
-        absent_is_fine(self.disk.stat(&self.layout.envelope(id)))
+        for name in self.layout.envelopes(id) {
+            if let Some(stat) = absent_is_fine(self.disk.stat(&name))? {
+                return Ok(Some(stat));
+            }
+        }
+        Ok(None)
     }
 
     /// Looks at `mess/ID`; `None` when there is none.

@@ -51,7 +51,14 @@ impl<D: Disk> Queue<D> {
             messages = messages.saturating_add(self.entries(format!("mess/{number}"))?.len());
         }
         writeln!(out, "messages in queue: {messages}")?;
-        let waiting = self.entries("todo".to_owned())?.len();
+        let mut waiting = self.entries("todo".to_owned())?.len();
+        if self.layout.is_big_todo() {
+            // The directories among them are none; their entries are.
+            waiting = waiting.saturating_sub(self.layout.todo_directories().count());
+            for directory in self.layout.todo_directories() {
+                waiting = waiting.saturating_add(self.entries(directory)?.len());
+            }
+        }
         Ok(writeln!(out, "messages in queue but not yet preprocessed: {waiting}")?)
     }
 
@@ -159,6 +166,16 @@ mod tests {
         assert!(page.contains("#7  4  <a_[2J> \n"), "{}", &page[..80]);
         assert_eq!(page.lines().count(), 9001);
         assert!(page.ends_with("\tremote\tr8999@x.example\n"));
+    }
+
+    #[test]
+    fn hashed_envelopes_are_counted_too() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["mess/0/2", "mess/1/3", "todo/0/2", "todo/1/3", "todo/7"] {
+            put(home.path(), name, b"");
+        }
+        let page = page(home.path(), |queue, out| queue.print_counts(out).unwrap());
+        assert!(page.ends_with("not yet preprocessed: 3\n"), "{page}");
     }
 
     #[test]

@@ -26,8 +26,12 @@ impl<D: Disk> Queue<D> {
     pub fn hold(&self, id: QueueId) -> io::Result<()> {
         self.disk.make_directory(DIRECTORY, DIRECTORY_MODE)?;
         self.set_aside(id, "mess", &self.layout.message(id))?;
-        self.set_aside(id, "intd", &self.layout.under_construction(id))?;
-        self.set_aside(id, "todo", &self.layout.envelope(id))?;
+        for name in self.layout.all_under_construction(id) {
+            self.set_aside(id, "intd", &name)?;
+        }
+        for name in self.layout.envelopes(id) {
+            self.set_aside(id, "todo", &name)?;
+        }
         self.sync_directory(DIRECTORY)
     }
 

@@ -116,6 +116,14 @@ impl SimulatedDisk {
         disk
     }
 
+    /// The same with `todo` and `intd` hashed.
+    pub fn with_big_todo(self, split: u64) -> Self {
+        for name in (0..split).flat_map(|n| [format!("todo/{n}"), format!("intd/{n}")]) {
+            self.lock().directories.insert(name, Directory::default());
+        }
+        self
+    }
+
     /// From now on there are no files without names, as on old file systems.
     pub fn without_unnamed(self) -> Self {
         self.lock().no_unnamed = true;

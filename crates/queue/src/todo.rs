@@ -71,7 +71,7 @@ pub enum TodoError {
 impl<D: Disk> Queue<D> {
     /// Reads `todo/ID` and looks at `mess/ID`.
     pub fn read_todo(&self, id: QueueId) -> Result<TodoEntry, TodoError> {
-        let file = absent_is_fine(self.disk.open(&self.layout.envelope(id)))?.ok_or(TodoError::Gone)?;
+        let file = self.open_envelope(id)?.ok_or(TodoError::Gone)?;
         let stat = self.disk.stat_open(&file)?;
         if !stat.is_file {
             return Err(TodoError::Broken("not a plain file"));
@@ -85,6 +85,15 @@ impl<D: Disk> Queue<D> {
         let mut entry = parse(envelope)?;
         (entry.id, entry.birth, entry.size_bytes) = (id, stat.modified, message.size_bytes);
         Ok(entry)
+    }
+
+    fn open_envelope(&self, id: QueueId) -> io::Result<Option<D::File>> {
+        for name in self.layout.envelopes(id) {
+            if let Some(file) = absent_is_fine(self.disk.open(&name))? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
     }
 
     /// All of a file that was `size_bytes` long when it was looked at.

@@ -10,6 +10,7 @@
 
 mod admission;
 mod aliases;
+mod big_todo;
 mod crash;
 mod failure;
 mod local;

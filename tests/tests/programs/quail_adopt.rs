@@ -27,6 +27,11 @@ const RUNIT: Keeper = Keeper { package: "runit", programs: &["runsv", "sv"], kee
 
 /// A machine with an original that is kept running.
 fn with_an_original(keeper: &Keeper) -> Option<Host> {
+    with_an_original_after(keeper, "true")
+}
+
+/// The same, where something has been done to it before it was started.
+fn with_an_original_after(keeper: &Keeper, prepare: &str) -> Option<Host> {
     if place::package(keeper.package).is_none() {
         skip(&format!("{} cannot be had", keeper.package));
         return None;
@@ -48,6 +53,7 @@ fn with_an_original(keeper: &Keeper) -> Option<Host> {
     machine.must(&format!(
         "mkdir -p {SERVICE} && printf '#!/bin/sh\\nexec env - PATH=/var/qmail/bin:/usr/bin:/bin qmail-start ./Maildir/ >>/var/sendlog 2>&1\\n' > {SERVICE}/run && chmod 755 {SERVICE}/run"
     ));
+    machine.must(prepare);
     machine.must(&format!("({} {SERVICE} </dev/null >/dev/null 2>&1 &)", keeper.keeps));
     at_work();
     Some(machine)
@@ -130,6 +136,42 @@ fn an_original_is_taken_over_and_given_back_with_all_its_mail() {
     send(&machine, "postmaster");
     mail::wait_for(maildir, 3);
     assert_eq!(waiting(), "2");
+}
+
+#[test]
+fn a_hashed_todo_is_taken_over_and_given_back_as_it_is() {
+    let hash = "cd /var/qmail/queue && for n in $(seq 0 22); do install -d -o qmailq -g qmail -m 750 todo/$n && install -d -o qmailq -g qmail -m 700 intd/$n; done";
+    let Some(machine) = with_an_original_after(&DAEMONTOOLS, hash) else { return };
+    let maildir = Path::new("/var/qmail/alias/Maildir");
+    let shape = || machine.must("cd /var/qmail/queue && find todo intd -printf '%p %u %m\\n' | sort");
+    let of_the_original = shape();
+    send(&machine, "someone@far.example");
+    let waiting = || machine.must("find /var/qmail/queue/remote -type f | wc -l").trim().to_owned();
+    deadline("a message waits", || waiting() == "1");
+    let taken = machine.quail(&["adopt", "--keep", "qmail-smtpd"]);
+    assert!(taken.status.success(), "{}", text(&taken));
+    assert!(text(&taken).contains("todo and intd: are hashed (big-todo), and stay so"), "{}", text(&taken));
+    at_work();
+    send(&machine, "postmaster");
+    mail::wait_for(maildir, 1);
+    let check = machine.quail(&["check"]);
+    assert_eq!(check.status.code(), Some(0), "{}", text(&check));
+    machine.must("chmod 700 /var/qmail/queue/todo/3");
+    let check = machine.quail(&["check"]);
+    assert!(text(&check).contains("queue/todo/3: mode 0700; should be 0750"), "{}", text(&check));
+    machine.must("chmod 750 /var/qmail/queue/todo/3");
+    deadline("nothing new waits", || shape() == of_the_original);
+    let back = machine.quail(&["adopt", "--undo"]);
+    assert!(back.status.success(), "{}", text(&back));
+    assert!(
+        text(&back).contains("1 messages wait; every file of theirs is in the original's form"),
+        "{}",
+        text(&back)
+    );
+    at_work();
+    assert_eq!(shape(), of_the_original);
+    send(&machine, "postmaster");
+    mail::wait_for(maildir, 2);
 }
 
 #[test]

@@ -21,7 +21,8 @@ const BYTES_MAX: u64 = 16_000_000;
 /// Looks at every file.
 pub(super) fn look(place: &Place) -> Queue {
     let mut queue = Queue::default();
-    let split = place.split().unwrap_or(1);
+    let shape = place.shape();
+    let (split, is_big_todo) = shape.map_or((1, false), |shape| (shape.split(), shape.is_big_todo()));
     let top = place.at("queue");
     for (directory, form) in [
         ("mess", None),
@@ -31,7 +32,7 @@ pub(super) fn look(place: &Place) -> Queue {
         ("todo", Some(Form::Envelope)),
         ("bounce", None),
     ] {
-        let flat = matches!(directory, "todo" | "bounce");
+        let is_flat = directory == "bounce" || (directory == "todo" && !is_big_todo);
         for (path, name, hash) in files(&top.join(directory)) {
             // Names that are no numbers are ignored by every scanner.
             let Ok(number) = name.parse::<u64>() else { continue };
@@ -39,7 +40,7 @@ pub(super) fn look(place: &Place) -> Queue {
                 queue.messages = queue.messages.saturating_add(1);
             }
             let is_hash = hash == Some(number.checked_rem(split).unwrap_or(0));
-            let is_placed = is_hash || (flat && hash.is_none());
+            let is_placed = if is_flat { hash.is_none() } else { is_hash };
             if !is_placed {
                 queue.odd.push(format!("{}: in the wrong directory for split {split}", path.display()));
             }

@@ -1,7 +1,7 @@
 //! The queue of the original: whose it is, its shape, what waits in it.
 
 use super::remark::{Remark, Standing};
-use crate::layout::{self, Kind};
+use crate::layout::{self, Kind, Shape};
 use crate::place::{People, Place};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,15 +9,19 @@ use std::path::Path;
 pub(super) fn remarks(place: &Place) -> Vec<Remark> {
     let queue = place.at("queue");
     let about = queue.display().to_string();
-    let Some(split) = place.split() else {
-        let words = "its mess has no numbered directories, or a gap in them, or only root may look";
+    let Some(shape) = place.shape() else {
+        let words = "its mess has no numbered directories, or a gap in them (or its todo has, where big-todo has hashed it), or only root may look";
         return vec![Remark::new(Standing::Blocks, about, words)];
     };
-    let mut found =
-        vec![Remark::new(Standing::Found, about.clone(), format!("split {split}; {}", waiting(&queue)))];
-    found.extend(owners(place, split));
-    if let Some(words) = big_todo(&queue) {
-        found.push(words);
+    let mut found = vec![Remark::new(
+        Standing::Found,
+        about.clone(),
+        format!("split {}; {}", shape.split(), waiting(&queue)),
+    )];
+    found.extend(owners(place, shape));
+    if shape.is_big_todo() {
+        let words = "are hashed (big-todo), and stay so";
+        found.push(Remark::new(Standing::Honoured, "todo and intd", words));
     }
     let usual = ["pid", "intd", "todo", "mess", "info", "local", "remote", "bounce", "lock", "quarantine"];
     for entry in queue.read_dir().into_iter().flatten().flatten() {
@@ -66,9 +70,9 @@ fn files(directory: &Path) -> usize {
 }
 
 /// Each part of the queue belongs to one account; programs learn from it who they are.
-fn owners(place: &Place, split: u64) -> Vec<Remark> {
+fn owners(place: &Place, shape: Shape) -> Vec<Remark> {
     let mut wrong = Vec::new();
-    for entry in layout::entries(split) {
+    for entry in layout::entries(shape) {
         let is_queue = entry.path.starts_with("queue") || entry.path == "alias";
         let Ok(found) = place.at(&entry.path).metadata() else {
             if is_queue && entry.kind == Kind::Directory {
@@ -107,13 +111,3 @@ fn owners(place: &Place, split: u64) -> Vec<Remark> {
 
 /// So many wrong owners are named.
 const SHOWN_MAX: usize = 5;
-
-fn big_todo(queue: &Path) -> Option<Remark> {
-    if !queue.join("todo/0").is_dir() {
-        return None;
-    }
-    let about = queue.join("todo").display().to_string();
-    // Neither side would see what the other puts there. To be honoured as soon as crate queue speaks it.
-    let words = "is hashed (big-todo), which our programs do not read yet: its mail would lie there unseen";
-    Some(Remark::new(Standing::Blocks, about, words))
-}

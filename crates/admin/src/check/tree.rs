@@ -10,16 +10,16 @@ use std::os::unix::fs::MetadataExt;
 pub(super) fn findings(place: &Place) -> Vec<Finding> {
     let mut found = Vec::new();
     let mess = place.at("queue/mess");
-    if mess.read_dir().is_ok_and(|mut d| d.next().is_some()) && place.split().is_none() {
+    if mess.read_dir().is_ok_and(|mut d| d.next().is_some()) && place.shape().is_none() {
         found.push(Finding::fault(
             &mess,
-            "numbered directories with a gap",
+            "numbered directories with a gap, here or, where big-todo has hashed it, in todo",
             "0, 1, 2 ... without one",
             "[make the missing ones, owned and moded as the others]",
         ));
     }
     let mut hidden = false;
-    for entry in layout::entries(place.split().unwrap_or(layout::SPLIT)) {
+    for entry in layout::entries(place.shape().unwrap_or_else(layout::new_shape)) {
         // `run` is made at the first start.
         if entry.path == "run" && !place.at("run").exists() {
             continue;

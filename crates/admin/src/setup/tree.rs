@@ -10,15 +10,15 @@ use std::path::Path;
 
 /// What brings the tree into the form of [`layout::entries`].
 pub fn steps(place: &Place) -> Result<Vec<Step>> {
-    if place.at("queue/mess").is_dir() && place.split().is_none() && !is_empty(&place.at("queue/mess")) {
+    if place.at("queue/mess").is_dir() && place.shape().is_none() && !is_empty(&place.at("queue/mess")) {
         bail!(
-            "{}: its numbered directories have a gap, or there are none; put the missing ones back (an original's queue-fix does), since messages are found by their number modulo the count",
+            "{}: its numbered directories (or those of todo, where big-todo has hashed it) have a gap, or there are none; put the missing ones back (an original's queue-fix does), since messages are found by their number modulo the count",
             place.at("queue/mess").display()
         );
     }
-    let split = place.split().unwrap_or(layout::SPLIT);
+    let shape = place.shape().unwrap_or_else(layout::new_shape);
     let mut steps = Vec::new();
-    for entry in layout::entries(split) {
+    for entry in layout::entries(shape) {
         steps.extend(step(place, entry)?);
     }
     Ok(steps)

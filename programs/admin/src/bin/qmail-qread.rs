@@ -8,7 +8,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let problem = match queue::Queue::open(&os::home::home()) {
-        Err(error) => format!("unable to chdir: {}", os::strerror::of(&error)),
+        Err(error) => format!("unable to chdir: {}", os::strerror::words_of(&error)),
         Ok(queue) => match queue.print_messages(&mut out) {
             // Whoever has read enough of a long list closes the pipe.
             Ok(()) | Err(ListingError::Write(_)) => return flushed(out),

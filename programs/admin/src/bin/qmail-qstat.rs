@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let problem = match queue::Queue::open(&os::home::home()) {
-        Err(error) => format!("unable to read the queue: {}", os::strerror::of(&error)),
+        Err(error) => format!("unable to read the queue: {}", os::strerror::words_of(&error)),
         Ok(queue) => match queue.print_counts(&mut std::io::stdout()) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => error.to_string(),

@@ -45,9 +45,7 @@ fn run() -> io::Result<()> {
     let home = os::home::home();
     let opened = Queue::open_with_threads(&home).and_then(|queue| Ok((queue, Roles::of(&home)?)));
     let (queue, roles) = opened.map_err(|error| {
-        let why = error
-            .raw_os_error()
-            .map_or_else(|| error.to_string(), |number| os::strerror::strerror(number).into());
+        let why = os::strerror::words_of(&error);
         io::Error::other(format!("unable to open {}: {why}", home.join("queue").display()))
     })?;
     let warn = |words: &str| drop(writeln!(io::stderr(), "qmail-queued: warning: {words}"));

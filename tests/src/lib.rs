@@ -22,6 +22,7 @@
     reason = "a test that cannot go on must stop, loudly"
 )]
 
+pub mod booted;
 pub mod client;
 pub mod log;
 pub mod machine;

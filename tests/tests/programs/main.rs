@@ -10,6 +10,7 @@
 )]
 
 mod aliases;
+mod booted;
 mod mail_readers;
 mod mailq;
 mod package;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// A package of ours, by its name, in one of two versions.
-fn package(version: &str, name: &str) -> Option<PathBuf> {
+pub fn package(version: &str, name: &str) -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("QUAIL_PACKAGES")?).join(version);
     let mut files = folder.read_dir().ok()?.filter_map(Result::ok).map(|e| e.path());
     files.find(|f| f.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&format!("{name}_"))))

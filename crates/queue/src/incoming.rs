@@ -193,11 +193,11 @@ impl<D: Disk> Incoming<'_, D> {
     /// Appends to the envelope, in the form of `contracts::hand_off`.
     pub fn envelope(&mut self, bytes: &[u8]) -> Result<(), EnqueueError> {
         self.count_envelope(bytes)?;
-        for piece in self.search.pieces(bytes) {
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.decoder.is_complete() {
+            let (piece, after) = self.search.cut(rest);
+            rest = after;
             self.decoder.push(piece, &mut self.buffer)?;
-            if self.decoder.is_complete() {
-                break;
-            }
             if let Some(copy) = self.search.after(piece) {
                 self.count_envelope(&copy)?;
                 self.buffer.extend_from_slice(&copy);

@@ -110,9 +110,10 @@ impl Search {
         Self { taps: Some(taps).filter(|taps| !taps.is_empty()), record: Vec::new() }
     }
 
-    /// Cuts an envelope into what [`Search::after`] wants to see: no more than a record at a time.
-    pub(crate) fn pieces<'a>(&self, bytes: &'a [u8]) -> Vec<&'a [u8]> {
-        if self.taps.is_some() { bytes.split_inclusive(|&byte| byte == 0).collect() } else { vec![bytes] }
+    /// Cuts from an envelope what [`Search::after`] wants to see next: no more than a record, or all if it has no wish.
+    pub(crate) fn cut<'a>(&self, bytes: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        let end = self.taps.as_ref().and_then(|_| memchr::memchr(0, bytes)?.checked_add(1));
+        bytes.split_at_checked(end.unwrap_or(bytes.len())).unwrap_or((bytes, &[]))
     }
 
     /// The record that belongs behind what has been taken, if one does.

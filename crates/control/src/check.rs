@@ -167,6 +167,7 @@ mod tests {
             ("smtpextensions", "full\n", &[]),
             ("smtpextensions", "all\n", &[1]),
             ("doublebounceto", "root@host\n", &[1]),
+            ("taps", "F:^a@:b@c\nT:a(:b@c\nold:b@c\nA:b@c\n", &[2, 4]),
         ] {
             let found = findings(setting(name).unwrap(), content.as_bytes());
             assert_eq!(

@@ -5,7 +5,8 @@
 //!     qmail-inject ──> qmail-queue ───────┘
 
 use crate::letter;
-use quail_tests::{World, mail, place, skip};
+use quail_tests::{World, mail, place, skip, space};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -98,4 +99,29 @@ fn while_the_file_cannot_be_read_mail_is_put_off() {
     world.deliver("boss@there.example", &["joe@here.example"], &letter("now"));
     mail::wait_for(&maildir(&world, "joe"), 1);
     assert_eq!(arrived(&world), [1, 0, 0]);
+}
+
+#[test]
+fn setuid_qmail_queue_makes_copies_for_whoever_calls_it() {
+    if !place::is_root() {
+        return skip("only root can make a setuid program");
+    }
+    let mut world = World::as_root();
+    world.control("taps", "F:.:ann@here.example\n");
+    world.start();
+    let file = world.scratch().join("letter");
+    std::fs::write(&file, letter("setuid")).expect("a letter");
+    let mut inject = world.program("qmail-inject");
+    inject.arg("-fa@there.example").env("QMAILQUEUE", "/var/qmail/bin/qmail-queue");
+    let status = inject
+        .uid(world.accounts().named("joe").uid)
+        .stdin(std::fs::File::open(&file).expect("the letter"))
+        .status()
+        .expect("qmail-inject");
+    assert!(status.success());
+    for name in ["joe", "ann"] {
+        let texts = mail::wait_for(&space::home_of(world.scratch(), name).join("Maildir"), 1);
+        let by_joe = format!(" invoked by uid {})", world.accounts().named("joe").uid);
+        assert!(texts[0].contains(&by_joe), "{texts:?}");
+    }
 }

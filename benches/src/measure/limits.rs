@@ -2,9 +2,14 @@
 
 use crate::moment::Moment;
 use anyhow::{Context, Result};
+use contracts::hand_off;
+use message::received::InvokedBy;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use queue::Queue;
+use queue::disk::Disk;
+use queue::incoming::{Caller, Qp};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -39,6 +44,11 @@ pub fn measure(disk: &Path, time: Duration) -> Result<Vec<Limit>> {
         let place = Place::new(&scratch.path().join(format!("cycle{threads}")))?;
         let what = format!("durable message cycles (queue and Maildir, every sync), {threads} threads");
         limits.push(repeat(what, threads, time, |number| place.cycle(number))?);
+    }
+    for threads in [1, 10, 50] {
+        let queue = OwnQueue::new(&scratch.path().join(format!("queue{threads}")))?;
+        let what = format!("our queue alone: a message accepted and removed, {threads} threads");
+        limits.push(repeat(what, threads, time, |_| queue.cycle())?);
     }
     for threads in [1, 10, 50] {
         let what = format!("create, write 1 KiB, fsync, unlink, {threads} threads");
@@ -125,6 +135,34 @@ impl Place {
         sync(&self.new)?;
         std::fs::remove_file(self.todo.join(&name))?;
         Ok(std::fs::remove_file(split.join(&name))?)
+    }
+}
+
+/// A queue of ours that nobody else uses.
+struct OwnQueue {
+    queue: Queue,
+    envelope: Vec<u8>,
+}
+
+impl OwnQueue {
+    fn new(home: &Path) -> Result<Self> {
+        for directory in ["todo", "intd", "pid"] {
+            std::fs::create_dir_all(home.join("queue").join(directory))?;
+        }
+        for number in 0..SPLIT {
+            std::fs::create_dir_all(home.join("queue/mess").join(number.to_string()))?;
+        }
+        let envelope = hand_off::encode(b"s@there.example", [&b"r@away.example"[..]]);
+        Ok(Self { queue: Queue::open_with_threads(home)?, envelope })
+    }
+
+    /// What a message costs us that is accepted, and delivered without a file: no process, no connection, no log.
+    fn cycle(&self) -> Result<()> {
+        let caller = Caller { uid: 0, by: InvokedBy::Uid(0), now: 0, qp: Qp::QueueId, keep_intd: false };
+        let id = self.queue.enqueue(&caller, &mut &[b'x'; SIZE][..], &mut &*self.envelope)?;
+        let (disk, layout) = (self.queue.disk(), self.queue.layout());
+        disk.unlink(&layout.envelope(id))?;
+        Ok(disk.unlink(&layout.message(id))?)
     }
 }
 

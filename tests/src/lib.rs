@@ -4,7 +4,7 @@
 //! - [`world`]: an installation, started and stopped, killed and looked into
 //! - [`log`]: what a program says, as it says it; the waiting is done here
 //! - [`client`], [`sink`]: the two ends of an SMTP session
-//! - [`machine`]: as root, a copy of this machine to install packages into
+//! - [`machine`], [`booted`]: as root, a copy of this machine to install packages into, and one on which systemd is at work
 //! - [`mail`]: what is in a Maildir
 //! - [`traffic`]: mail without a pause, and whether all of it arrived once
 //! - [`processes`]: who was started while something happened

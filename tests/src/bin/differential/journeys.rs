@@ -1,6 +1,7 @@
 //! What is walked.
 
 mod arrival;
+mod defects;
 mod dialogue;
 mod local;
 mod outgoing;
@@ -10,7 +11,7 @@ mod tools;
 use crate::Walk;
 
 /// All journeys with their names.
-pub const ALL: [(&str, Walk); 22] = [
+pub const ALL: [(&str, Walk); 23] = [
     ("a message arrives", arrival::one),
     ("a message to several", arrival::several),
     ("many messages", arrival::many),
@@ -33,4 +34,5 @@ pub const ALL: [(&str, Walk); 22] = [
     ("signals", queue::signals),
     ("injection", tools::injection),
     ("administration", tools::administration),
+    ("defects", defects::of_the_original),
 ];

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use std::fs;
 
 /// Hands an envelope to qmail-queue and notes its exit code.
-fn queue(ground: &Ground, notes: &Notes, name: &str, envelope: &[u8], message: &str) {
+pub fn queue(ground: &Ground, notes: &Notes, name: &str, envelope: &[u8], message: &str) {
     use std::io::Write;
     let (reader, mut writer) = std::io::pipe().unwrap();
     writer.write_all(envelope).unwrap();

@@ -9,6 +9,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
@@ -29,6 +30,9 @@ const FULL_IS_BELIEVED: Duration = Duration::from_secs(15 * 60);
 
 /// Others may deliver while we count. So often it is tried to see a Maildir that holds still.
 const COUNTS_MAX: usize = 3;
+
+/// One at a time in this process, so that deliveries that come together do not all count, each into a file of its own.
+static COUNTING: Mutex<()> = Mutex::new(());
 
 /// The account of a Maildir that has a quota.
 #[derive(Debug)]
@@ -91,17 +95,31 @@ impl Account {
 
     /// Whether there is room for a message of that many bytes. If the sum says no, or says nothing, the messages are counted.
     pub fn admits(&mut self, bytes: u64) -> io::Result<bool> {
-        let (quota, more) = (self.ledger.quota, Usage::message(bytes));
+        let more = Usage::message(bytes);
+        if let Some(answer) = self.believed(more) {
+            return Ok(answer);
+        }
+        let _alone = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
+        // Perhaps the one whom we have waited for has counted.
+        match Self::of(self.root.as_fd(), b"")? {
+            Some(now) => *self = now,
+            None => return Ok(true),
+        }
+        if let Some(answer) = self.believed(more) {
+            return Ok(answer);
+        }
+        let there = self.count()?;
+        Ok(self.ledger.quota.admits(there, more))
+    }
+
+    /// What the file says about it; `None` if that is not to be believed.
+    fn believed(&self, more: Usage) -> Option<bool> {
+        let Ledger { quota, lines, usage, .. } = self.ledger;
         if !quota.is_limited() {
-            return Ok(true);
+            return Some(true);
         }
-        if let Some(there) = self.ledger.usage {
-            let is_admitted = quota.admits(there, more);
-            if is_admitted || (self.ledger.lines == 1 && self.age < FULL_IS_BELIEVED) {
-                return Ok(is_admitted);
-            }
-        }
-        Ok(quota.admits(self.count()?, more))
+        let is_admitted = quota.admits(usage?, more);
+        (is_admitted || (lines == 1 && self.age < FULL_IS_BELIEVED)).then_some(is_admitted)
     }
 
     /// Notes what has come or gone. This is after the fact: if it fails, the next count will tell.

@@ -82,6 +82,30 @@ fn many_deliveries_at_once_are_all_counted() {
 }
 
 #[test]
+fn deliveries_at_once_exceed_a_quota_by_no_more_than_themselves() {
+    const THREADS: usize = 8;
+    // Nobody has counted yet.
+    let home = home("10C\n");
+    let taken = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    match put(home.path(), b"x") {
+                        Ok(()) => drop(taken.fetch_add(1, std::sync::atomic::Ordering::Relaxed)),
+                        Err(MaildirError::OverQuota) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+    });
+    let taken = taken.into_inner();
+    assert!((10..10 + 2 * THREADS).contains(&taken), "{taken}");
+    assert_eq!(files(home.path(), "new").len(), taken);
+}
+
+#[test]
 fn without_the_file_names_are_as_ever() {
     let home = home("");
     put(home.path(), b"x").unwrap();

@@ -10,12 +10,13 @@
 use crate::place::{deadline, is_root, programs, skip};
 use crate::processes::{self, Mark, Seen};
 use crate::space;
+use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -24,10 +25,12 @@ use std::process::{Command, Output, Stdio};
 #[derive(Debug)]
 pub struct Host {
     scratch: tempfile::TempDir,
+    /// userdel(8) looks at the processes of the whole machine: to two such hosts the users of one are in use on the other.
+    _alone: Flock<File>,
 }
 
 impl Host {
-    /// Gives this thread such a machine; `None`, said aloud, where that cannot be.
+    /// Gives this thread such a machine once no other test has one; `None`, said aloud, where that cannot be.
     pub fn enter() -> Option<Self> {
         if !is_root() {
             skip("only root can have a machine of its own");
@@ -37,6 +40,9 @@ impl Host {
             skip("this machine has a /var/qmail");
             return None;
         }
+        let alone = Flock::lock(File::open(programs()).expect("a folder"), FlockArg::LockExclusive)
+            .map_err(|(_, error)| error)
+            .expect("a lock");
         let scratch = tempfile::Builder::new().prefix("quail-test-").tempdir().expect("a directory");
         space::private_mounts();
         let memory = scratch.path().join("upper");
@@ -52,7 +58,7 @@ impl Host {
         unshare(CloneFlags::CLONE_NEWNET).expect("root may have a network");
         let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("ip(8)");
         assert!(up.success(), "no loopback");
-        Some(Self { scratch })
+        Some(Self { scratch, _alone: alone })
     }
 
     /// A directory of the test's own.

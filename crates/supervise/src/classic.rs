@@ -63,6 +63,8 @@ fn start_logger(
 
 fn start_queue_service(programs: &Programs, roles: &Roles) -> io::Result<PipeWriter> {
     let home = os::home::home();
+    // Whoever connects to a socket that then goes away takes the queue for crashed.
+    home.join("bin/qmail-queued").metadata()?;
     let listener = door::bind(&home)?;
     let (reader, writer) = pipe()?;
     if let Err(error) = door::serve(programs, roles, &listener, reader.as_fd(), None) {

@@ -79,6 +79,14 @@ fn wait_for(world: &World, wanted: &[&str]) {
     deadline(&format!("the queue has {wanted:?}"), || is_so(&world.queue_files()));
 }
 
+/// Recipients in channel files that are marked as done.
+fn done(world: &World) -> usize {
+    let files =
+        world.queue_files().into_iter().filter(|f| f.starts_with("local/") || f.starts_with("remote/"));
+    let text = files.filter_map(|f| std::fs::read(world.home().join("queue").join(f)).ok());
+    text.map(|text| text.split(|&b| b == 0).filter(|record| record.starts_with(b"D")).count()).sum()
+}
+
 #[test]
 fn a_message_before_its_first_attempt() {
     let mut world = World::rootless();
@@ -132,6 +140,8 @@ fn messages_with_recipients_deferred_done_and_failed() {
     world.log.wait_count("deferral:", 3);
     world.log.wait_count("success:", 2);
     world.log.wait("failure:");
+    // The log comes first; a failure is in `bounce` before its recipient is marked.
+    deadline("three recipients are marked", || done(&world) == 3);
     wait_for(&world, &["mess", "info", "local", "remote", "bounce"]);
     check_all(&world);
     // After a stop too, when the times of the next attempts are kept.

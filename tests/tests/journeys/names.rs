@@ -194,7 +194,7 @@ fn who_is_in_a_list_is_refused_and_who_is_in_a_white_list_before_it_is_not() {
         client.say("RCPT TO:<joe@here.example>").starts_with(wanted)
     };
     assert!(reply("451 you are in bad\r\n"));
-    assert!(world.log.count("127.0.0.1 is listed in bad.test: ") > 0);
+    world.log.wait("127.0.0.1 is listed in bad.test: ");
     for (lists, wanted) in [
         ("absent.test\nworse.test:-go, %IP%\n", "553 go, 127.0.0.1\r\n"),
         ("-bad.test\n", "553 you are in"),

@@ -163,6 +163,8 @@ fn swaks_may_name_as_many_recipients_as_maxrcpt_says() {
         mail::wait_for(&world.home().join(name).join("Maildir"), 1);
     }
     world.wait_empty();
+    // Two recipients, one message: its end is logged after both.
+    world.log.wait("end msg");
     assert_eq!(world.log.count("starting delivery"), 2);
 }
 

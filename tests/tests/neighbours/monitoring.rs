@@ -99,6 +99,7 @@ fn awstats_understands_our_log() {
     mail::wait_for(&world.home().join("joe/Maildir"), 2);
     world.wait_empty();
     world.stop();
+    world.log.wait("status: exiting");
     let log = world.log.lines().join("\n") + "\n";
     let stamped = filtered(&mut tools.command(&world, "usr/bin/tai64n"), log.as_bytes());
     let dated = filtered(&mut tools.command(&world, "usr/bin/tai64nlocal"), &stamped);

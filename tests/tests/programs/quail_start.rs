@@ -36,7 +36,7 @@ fn term_stops_everything_in_order() {
     let mut world = World::rootless();
     world.start();
     world.stop();
-    assert!(world.log.lines().iter().any(|l| l == "status: exiting"), "{:?}", world.log.lines());
+    world.log.wait("status: exiting");
     assert!(world.processes().is_empty());
 }
 

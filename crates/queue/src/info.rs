@@ -58,11 +58,6 @@ impl<D: Disk> Queue<D> {
         Ok(None)
     }
 
-    /// Looks at `mess/ID`; `None` when there is none.
-    pub fn stat_message(&self, id: QueueId) -> io::Result<Option<Stat>> {
-        absent_is_fine(self.disk.stat(&self.layout.message(id)))
-    }
-
     /// Looks at `bounce/ID`; `None` when there is none.
     pub fn stat_bounce(&self, id: QueueId) -> io::Result<Option<Stat>> {
         absent_is_fine(self.disk.stat(&self.layout.bounce(id)))

@@ -104,11 +104,6 @@ impl<T: Trade> Desk<T> {
         self.pool.has(key) || self.questions.as_mut().is_some_and(|q| q.may_start(Instant::now()))
     }
 
-    /// Whether a worker of that key is running, so that asking it starts no process.
-    pub fn has_worker(&self, key: &T::Key) -> bool {
-        self.pool.has(key)
-    }
-
     /// How many workers are running.
     pub fn workers(&self) -> usize {
         self.pool.len()

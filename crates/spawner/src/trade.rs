@@ -27,13 +27,6 @@ pub enum Reason {
     Crashed,
 }
 
-impl Reason {
-    /// True where the request has certainly not reached a worker of ours.
-    pub fn is_before_sending(&self) -> bool {
-        !matches!(self, Self::Crashed)
-    }
-}
-
 /// Knows what a delivery is; see the crate's head for the order of calls.
 pub trait Trade: Sized {
     /// Names the workers that may make a delivery.

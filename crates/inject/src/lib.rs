@@ -10,7 +10,7 @@
 //!
 //! [`program`] walks it. [`error`] says why it may end early. [`sendmail`] is another way to its beginning;
 //! [`dotqmail`] holds the programs that do without it, for lines of `.qmail` files, [`aliases`] those that read
-//! `/etc/aliases` and `.forward`, [`mail_readers`] those that start a mail reader. [`process`] is what all of them
+//! `/etc/aliases` and `.forward`, [`mail_readers`] those that start a mail reader, [`maildirwatch`] shows new mail. [`process`] is what all of them
 //! share as processes.
 
 pub mod aliases;
@@ -22,6 +22,7 @@ pub mod error;
 pub mod header;
 pub mod input;
 pub mod mail_readers;
+pub mod maildirwatch;
 pub mod outlet;
 pub mod process;
 pub mod program;

@@ -31,6 +31,7 @@ pub mod listing;
 pub mod preprocessed;
 pub mod quarantine;
 pub mod real;
+pub mod resplit;
 pub mod scan;
 pub mod service;
 mod side_by_side;

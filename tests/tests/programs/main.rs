@@ -12,8 +12,10 @@
 mod aliases;
 mod booted;
 mod mail_readers;
+mod maildirwatch;
 mod mailq;
 mod package;
+mod qmail_upq;
 mod qsmhook;
 mod quail;
 mod quail_adopt;

@@ -23,10 +23,11 @@ const TESTED_ELSEWHERE: [(&str, &str); 13] = [
 ];
 
 /// Every program of the original that is not its installation's own.
-const ORIGINAL: &str = "bouncesaying condredirect datemail elq except forward maildir2mbox maildirmake mailsubj pinq predate preline qail \
+const ORIGINAL: &str = "bouncesaying condredirect datemail elq except forward maildir2mbox maildirmake maildirwatch mailsubj pinq predate \
+    preline qail \
     qbiff qmail-clean qmail-getpw qmail-inject qmail-local qmail-lspawn qmail-newmrh qmail-newu qmail-pop3d qmail-popup \
     qmail-pw2u qmail-qmqpc qmail-qmqpd qmail-qmtpd qmail-qread qmail-qstat qmail-queue qmail-remote qmail-rspawn qmail-send \
-    qmail-showctl qmail-smtpd qmail-start qmail-tcpok qmail-tcpto qreceipt qsmhook sendmail splogger tcp-env";
+    qmail-showctl qmail-smtpd qmail-start qmail-tcpok qmail-tcpto qmail-upq qreceipt qsmhook sendmail splogger tcp-env";
 
 pub fn the_originals_programs_are_all_here() -> Result<Vec<String>> {
     let ours = tree::programs()?;

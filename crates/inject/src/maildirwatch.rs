@@ -4,6 +4,7 @@
 
 use crate::input::{Rest, read_header};
 use message::field;
+use std::collections::BinaryHeap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ const CLEAR: &[u8] = b"\x1b[H\x1b[J";
 
 /// The screen for what is in `new` now.
 pub fn screen(maildir: &Path) -> io::Result<Vec<u8>> {
-    let mut messages: Vec<(SystemTime, PathBuf)> = Vec::new();
+    let mut messages: BinaryHeap<(SystemTime, PathBuf)> = BinaryHeap::new();
     for entry in fs::read_dir(maildir.join("new"))? {
         let entry = entry?;
         let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -29,11 +30,13 @@ pub fn screen(maildir: &Path) -> io::Result<Vec<u8>> {
             && about.is_file()
         {
             messages.push((about.modified()?, entry.path()));
+            if messages.len() > SHOWN_MESSAGES {
+                messages.pop();
+            }
         }
     }
-    messages.sort();
     let mut screen = CLEAR.to_vec();
-    for (_, path) in messages.iter().take(SHOWN_MESSAGES) {
+    for (_, path) in messages.into_sorted_vec() {
         if let Some(lines) = File::open(path).ok().and_then(message) {
             screen.extend(lines);
         }

@@ -12,43 +12,46 @@ pub fn resplit(disk: &impl Disk) -> io::Result<usize> {
     let split = Layout::detect(disk)?.split();
     let mut moved = 0usize;
     for place in ["mess", "info", "local", "remote"] {
-        for (path, id) in files(disk, place)? {
-            let target = format!("{place}/{}/{id}", id.directory(split));
-            if path == target {
-                continue;
-            }
-            if disk.stat(&target).is_ok() {
-                let words = format!("{path} and {target} are both there");
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
-            }
-            disk.rename(&path, &target)?;
-            moved = moved.saturating_add(1);
+        let mut directories = Vec::new();
+        moved = moved.saturating_add(resplit_directory(disk, place, place, split, &mut directories)?);
+        for directory in directories {
+            // What is a directory in there is nobody's.
+            let files = resplit_directory(disk, place, &directory, split, &mut Vec::new())?;
+            moved = moved.saturating_add(files);
         }
-        let directories = (0..split).map(|number| format!("{place}/{number}"));
-        directories.chain([place.to_owned()]).try_for_each(|name| disk.sync_directory(&name))?;
+        let mut all = (0..split).map(|number| format!("{place}/{number}")).chain([place.to_owned()]);
+        all.try_for_each(|name| disk.sync_directory(&name))?;
     }
     Ok(moved)
 }
 
-/// Files with numbers for names, in the place itself and one level below it.
-fn files(disk: &impl Disk, place: &str) -> io::Result<Vec<(String, QueueId)>> {
-    let mut found = Vec::new();
-    for (path, id) in numbers(disk, place)? {
-        if disk.stat(&path)?.is_file {
-            found.push((path, id));
-        } else {
-            found.extend(numbers(disk, &path)?);
-        }
-    }
-    Ok(found)
-}
-
-fn numbers(disk: &impl Disk, directory: &str) -> io::Result<Vec<(String, QueueId)>> {
-    let mut found = Vec::new();
+/// Moves the files of one directory that belong elsewhere, and notes the directories in it: as many as a split has.
+fn resplit_directory(
+    disk: &impl Disk,
+    place: &str,
+    directory: &str,
+    split: u64,
+    directories: &mut Vec<String>,
+) -> io::Result<usize> {
+    let mut moved = 0usize;
     for name in disk.names(directory)? {
-        found.extend(QueueId::parse(&name?).map(|id| (format!("{directory}/{id}"), id)));
+        let Some(id) = QueueId::parse(&name?) else { continue };
+        let (path, target) = (format!("{directory}/{id}"), format!("{place}/{}/{id}", id.directory(split)));
+        if path == target {
+            continue;
+        }
+        if !disk.stat(&path)?.is_file {
+            directories.push(path);
+            continue;
+        }
+        if disk.stat(&target).is_ok() {
+            let words = format!("{path} and {target} are both there");
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
+        }
+        disk.rename(&path, &target)?;
+        moved = moved.saturating_add(1);
     }
-    Ok(found)
+    Ok(moved)
 }
 
 #[cfg(test)]

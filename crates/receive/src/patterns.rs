@@ -90,10 +90,32 @@ fn translated(expression: &[u8]) -> Option<String> {
     let mut rest = expression;
     // Nothing stands before: a repetition repeats nothing, and the GNU library passes over it.
     let mut is_at_start = true;
+    // Where the groups that are open begin, and what a repetition would repeat.
+    let (mut groups, mut atom, mut is_repeated) = (Vec::new(), 0, false);
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
+        let is_interval = byte == b'{' && rest.first().is_some_and(u8::is_ascii_digit);
+        if is_interval || matches!(byte, b'*' | b'+' | b'?') {
+            if is_at_start && !is_interval {
+                continue;
+            }
+            // A repetition of a repetition: a mark right behind one would only say how eager it is.
+            if is_repeated {
+                out.insert_str(atom, "(?:");
+                out.push(')');
+            }
+            is_repeated = true;
+            if is_interval {
+                rest = interval(&mut out, rest)?;
+            } else {
+                out.push(char::from(byte));
+            }
+            is_at_start = false;
+            continue;
+        }
+        is_repeated = false;
+        atom = out.len();
         match byte {
-            b'*' | b'+' | b'?' if is_at_start => continue,
             b'\\' => {
                 let (&escaped, after) = rest.split_first()?;
                 rest = after;
@@ -107,23 +129,31 @@ fn translated(expression: &[u8]) -> Option<String> {
                 }
             }
             b'[' => rest = bracket(&mut out, rest)?,
-            b'{' if !rest.first().is_some_and(u8::is_ascii_digit) => out.push_str("\\{"),
-            b'{' => {
-                let end = memchr::memchr(b'}', rest)?;
-                let interval = std::str::from_utf8(rest.get(..end)?).ok()?;
-                let is_interval = interval.bytes().all(|b| b.is_ascii_digit() || b == b',');
-                out.push_str(&format!("{{{}}}", is_interval.then_some(interval)?));
-                rest = rest.get(end.checked_add(1)?..)?;
-            }
+            b'{' => out.push_str("\\{"),
             b'(' if rest.starts_with(b"?") => return None,
-            b'(' | b')' | b'|' | b'*' | b'+' | b'?' | b'.' | b'^' | b'$' => {
-                out.push(char::from(byte));
+            b'(' => {
+                groups.push(out.len());
+                out.push('(');
             }
+            b')' => {
+                atom = groups.pop()?;
+                out.push(')');
+            }
+            b'|' | b'.' | b'^' | b'$' => out.push(char::from(byte)),
             other => push_literal(&mut out, other),
         }
         is_at_start = matches!(byte, b'(' | b'|');
     }
     Some(out)
+}
+
+/// What follows `{`; gives what follows the closing `}`.
+fn interval<'a>(out: &mut String, expression: &'a [u8]) -> Option<&'a [u8]> {
+    let end = memchr::memchr(b'}', expression)?;
+    let interval = std::str::from_utf8(expression.get(..end)?).ok()?;
+    let is_interval = interval.bytes().all(|b| b.is_ascii_digit() || b == b',');
+    out.push_str(&format!("{{{}}}", is_interval.then_some(interval)?));
+    expression.get(end.checked_add(1)?..)
 }
 
 /// What follows `[`; gives what follows the closing `]`.
@@ -204,6 +234,8 @@ mod tests {
             ("(a|*b)@", "b@x", true),
             ("a{2,3}@", "aa@x", true),
             ("a{2,3}@", "a@x", false),
+            ("^a+?@", "@x", true),
+            ("^(xa{2}?b)?*@", "xaabxb@y", true),
             ("{a@", "{a@x", true),
             ("[[:digit:]]{4}", "ab1234@x", true),
             ("[]x]y", "]y", true),
@@ -260,6 +292,19 @@ mod tests {
         fn any_line_is_a_pattern_or_none(line in proptest::collection::vec(any::<u8>(), 0..40), subject: Vec<u8>) {
             if let Some(pattern) = Pattern::parse(&line) {
                 let _ = Patterns(vec![pattern]).refusing(&subject);
+            }
+        }
+
+        /// The setuid program has a matcher of its own for control/taps (decision 42): one language in two places.
+        #[test]
+        fn an_expression_means_the_same_here_and_in_control_taps(
+            line in "([ab@.]|\\\\[.@w]|\\[[ab^-]{1,3}\\]|\\[\\[:alpha:\\]\\]|\\((a|b\\|a|\\^a)\\)|[*+?|^$]|\\{[12](,3?)?\\}){0,7}",
+            subject in "[abAB@.-]{0,10}",
+        ) {
+            let theirs = control::pattern::Pattern::parse(line.as_bytes());
+            if let (Some(ours), Some(theirs)) = (Pattern::parse(line.as_bytes()), theirs) {
+                let found = Patterns(vec![ours]).refusing(subject.as_bytes()).is_some();
+                prop_assert_eq!(found, theirs.is_found_in(subject.as_bytes()), "{}", line);
             }
         }
 
